@@ -61,7 +61,7 @@ def device_of(model: nn.Module) -> torch.device:
 
 
 class CalledFromCpu(nn.Module):
-    """A model that is called with tensors on the CPU and answers there, wherever it computes."""
+    """A model whose inputs and outputs are on the CPU, for any device."""
 
     def __init__(self, model: nn.Module):
         super().__init__()

@@ -5,14 +5,14 @@ from collections.abc import Iterable
 
 
 class UsageError(ValueError):
-    """Bad input, told in one sentence that names the file or argument and what to do about it.
+    """Bad input: one sentence that names the file or argument and what to do about it.
 
     The command line prints the sentence and exits with code 2; in a notebook it is a ValueError.
     """
 
 
 def is_out_of_memory(error: BaseException) -> bool:
-    """Whether `error` says that there is not enough memory, on the CPU or on a GPU.
+    """Whether `error` is due to a lack of memory, on the CPU or on a GPU.
 
     torch raises a RuntimeError for most of these, recognized by its words.
 

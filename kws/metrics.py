@@ -1,4 +1,4 @@
-"""Accuracy with its sample size and interval, and what a confusion matrix says about each class.
+"""Accuracy with its sample size and interval, and figures of each class of a confusion matrix.
 
 An accuracy without n is not a measurement, so the two travel together in a `Proportion`.
 

@@ -276,7 +276,7 @@ def curves(
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Panel:
-    """One picture of attention over time, to stand below a spectrogram with the same time axis.
+    """One picture of attention over time, to place below a spectrogram with the same time axis.
 
     `values`, weights as shares of 1, become a line if they are (T,), and if (R, T) an image whose
     rows reach from 0 to `height` on an axis called `ylabel`.

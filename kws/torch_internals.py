@@ -6,7 +6,7 @@ from torch.utils._pytree import tree_leaves as tree_leaves  # of what an operato
 
 # x @ weight.T + bias by oneDNN; torch's own linear layer goes to MKL. None where torch lacks oneDNN
 onednn_linear = getattr(torch.ops.mkldnn, "_linear_pointwise", None)
-# whether a function transform of torch.func is at work, in which no autograd.Function can stand
+# whether a function transform of torch.func is at work, which excludes an autograd.Function
 are_transforms_active = torch._C._are_functorch_transforms_active
 # functions of torch as they are, whatever a subclass of Tensor makes of them
 WithoutSubclasses = torch._C.DisableTorchFunctionSubclass

@@ -47,7 +47,7 @@ def candidate(
     number, asked = _task(task)
     question, name = one_line(question).strip(), one_line(name or question).strip()
     if not question:
-        raise UsageError("--question is empty: what would lead a student to the mistake?")
+        raise UsageError("--question is empty: give one that hints at the mistake")
     if any(one.task == task and one.name == name for one in planted(number).mistakes):
         raise UsageError(f"{task} has a mistake called {name!r}: give another --name")
     report = _report(Store(out), like, number)
@@ -122,7 +122,7 @@ def _plain(code: str, task: Task) -> str:
         tree = ast.parse(code)
     except (SyntaxError, ValueError, RecursionError):
         raise UsageError(
-            f"the code of {task.id} is cut off or no Python: choose another student of the group"
+            f"the code of {task.id} is not valid Python: choose another student of the group"
         ) from None
     return ast.unparse(tree)
 

@@ -56,7 +56,7 @@ class _Process:
                 stderr=self._log,
                 cwd=ROOT,
                 env={**environ, "TMPDIR": self._scratch},
-                start_new_session=True,  # Ctrl-C is for the one who directs
+                start_new_session=True,  # Ctrl-C is handled by the parent only
             )
         self.pid = self._process.pid
         self.info = EvaluatorInfo("", (), "")  # until it has loaded

@@ -52,7 +52,7 @@ REFUSED = 2
 PART = 1 << 16
 MANY = 32  # jobs from which on large pages, which take as long as so many forks, are worth it
 PREPARING, GRADING = "preparing", "grading"  # what `ps` calls the forks
-REPORT_EVERY = 5.0  # seconds between two words to those who wait
+REPORT_EVERY = 5.0  # seconds between two messages to waiting clients
 
 
 def main() -> int:
@@ -292,7 +292,7 @@ class JobServer:
             status = os.waitstatus_to_exitcode(os.waitpid(job.process, 0)[1])
             job.process = 0
             answer = _parse_answer(job.output, status)
-        if not self._sandbox.alive:  # whatever the answer is: it was our fault
+        if not self._sandbox.alive:  # any exception: a fault of the grader
             answer = {"fault": "the sandbox has ended"}
         with suppress(OSError):
             _send(job.line, {**answer, "seconds": round(time.monotonic() - job.started, 3)})

@@ -44,7 +44,7 @@ DIFF = typer.Option("--diff", help="List who changed, by how much, on which chec
 
 def make_workers(scheduler: str, workers: int | None, required: str | None) -> Workers:
     if workers is not None and workers < 1:
-        raise UsageError(f"--workers {workers} grades nothing: give 1 or more")
+        raise UsageError(f"--workers {workers} is too few: give 1 or more")
     if scheduler == "local":
         return Workers(workers, required)
     if scheduler == "slurm" or "://" in scheduler:

@@ -65,7 +65,9 @@ def find(folder: Path, besides: Iterable[Path] = ()) -> FolderListing:
     """The entries of `folder`, but for `besides`; UsageError if it is one student's answer."""
     if not folder.is_dir():
         if folder.exists():
-            cure = "unpack it first" if folder.suffix == ".zip" else "give the folder it lies in"
+            cure = (
+                "unpack it first" if folder.suffix == ".zip" else "give the folder that contains it"
+            )
             raise UsageError(f"{folder} is a file, and a folder of submissions is needed: {cure}")
         raise UsageError(f"{folder} does not exist: give the folder of the submissions")
     stems = [one.stem for one in ASSIGNMENTS.values()]

@@ -91,7 +91,7 @@ def _take(path: Path, asked: Mapping[str, WrittenQuestion], store: Store, seed: 
         answer = store.answers(row.student, _number(row.question)).get(row.question)
         if answer is None:
             raise UsageError(
-                f"{path}: {row.student} has handed in nothing for {row.question}: remove the line"
+                f"{path}: {row.student} submitted nothing for {row.question}: remove the line"
             )
         own = marks.setdefault(row.student, {})
         mark = Mark(points=row.points, comment=row.comment, digest=answer.digest)

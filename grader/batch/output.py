@@ -337,7 +337,7 @@ class Store:
             _refresh(self.out / "pages" / f"{student}.html", data)
         except OSError as error:
             if error.errno not in (errno.ENAMETOOLONG, errno.EILSEQ, errno.EINVAL):
-                raise  # a full disk is everybody's
+                raise  # a full disk is not this student's fault
             self.pageless[student] = error.strerror or type(error).__name__
 
     @contextlib.contextmanager

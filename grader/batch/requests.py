@@ -51,7 +51,9 @@ def answer_requests(folder: Path, graded: Path) -> list[str]:
         found = read_requests(path)
         now = store.whole([*store.of(found.student).values()])
         if not now:
-            raise UsageError(f"{path}: no report of {found.student!r} in {graded}: mend the name")
+            raise UsageError(
+                f"{path}: no report of {found.student!r} in {graded}: correct the name"
+            )
         for request in found.request:
             report = next((r for r in now if _checks(r, request.task)), None)
             if report is None:

@@ -44,7 +44,7 @@ def release_feedback(graded: Path, out: Path, not_before: str | None = None) -> 
         when = read_deadline(not_before, option="--not-before")
         if datetime.now(timezone.utc) < when:
             raise UsageError(
-                f"feedback is released from {when.isoformat(' ', 'minutes')} on, and nothing is "
+                f"feedback is released from {when.isoformat(' ', 'minutes')} on; nothing is "
                 "written before: run the same command then"
             )
     store = Store(graded)

@@ -68,7 +68,7 @@ class Workers:
             return _start(self._evaluator)
         ((_, found),) = self._pool.as_completed(start, [(self._required, self._environ, {})])
         if isinstance(found, WorkersDied):
-            raise UsageError(f"no evaluator starts: {found}")
+            raise UsageError(f"the evaluator does not start: {found}")
         return found
 
     def run(self, jobs: Sequence[dict[str, Any]]) -> Iterator[Answer]:
@@ -76,7 +76,7 @@ class Workers:
         if self._evaluator is not None:
             yield from self._pool.as_completed(self._grade_here, jobs)
             return
-        lost: dict[int, str] = {}  # of what every worker died of
+        lost: dict[int, str] = {}  # of errors that end every worker
         for at, answer in self._on_cluster(jobs):
             if isinstance(answer, WorkersDied):
                 lost[at] = str(answer)
@@ -116,7 +116,7 @@ def _start(evaluator: Evaluator) -> EvaluatorInfo:
     try:
         return evaluator.start()
     except EvaluatorDied as died:
-        raise UsageError(f"no evaluator starts: {died}") from None
+        raise UsageError(f"the evaluator does not start: {died}") from None
 
 
 def _evaluator(required: str | None, environ: Mapping[str, str]) -> Evaluator:

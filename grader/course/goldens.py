@@ -65,8 +65,8 @@ def refuse_incomplete(root: Path = ROOT) -> None:
         ):
             if not (root / name).is_file():
                 raise UsageError(
-                    f"{name} is missing: write it as in another assignment, or remove what else "
-                    f"there is of {stem}"
+                    f"{name} is missing: write it as in another assignment, or remove the other "
+                    f"files of {stem}"
                 )
 
 

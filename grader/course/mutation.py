@@ -37,7 +37,7 @@ from kws.parallel import Pool
 EQUIVALENT = "equivalent_mutants.toml"  # in an assignment's folder
 VISIBLE_BAR = 0.95  # of the mutants; the hidden checks notice all
 NAMED_BAR = 0.9  # of the planted mistakes, in other code
-SECONDS = 20  # for the trials of one mutant: some loop for ever
+SECONDS = 20  # seconds for the trials of one mutant: some never end
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -155,7 +155,7 @@ def mutation_report(
     unused = sorted(set(known) - {(one.task, one.change) for one in alive})
     if unused and not visible:
         raise UsageError(
-            f"{EQUIVALENT}: {unused[0][0]}: {unused[0][1]!r} is noticed or gone: remove it"
+            f"{EQUIVALENT}: {unused[0][0]}: {unused[0][1]!r} is noticed or absent: remove it"
         )
     return MutationReport(
         tested=len(mutants),

@@ -63,7 +63,7 @@ def expect_as_ours(trial: Trial, results: Results, seed: int) -> None:
     except Exception as error:
         what = results[0][0] if results else trial.title
         reason = f"{type(error).__name__}: {error}".partition("\n")[0]
-        raise Failure(f"{what}: not of the form that is asked for ({reason})") from None
+        raise Failure(f"{what}: not of the required form ({reason})") from None
 
 
 def _compare(trial: Trial, results: Results, expected: Results, seed: int) -> None:

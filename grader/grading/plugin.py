@@ -244,7 +244,7 @@ def pytest_configure(config: pytest.Config) -> None:
     """Declare the marker, so that --strict-markers can catch a typo; silence pytest's reporter."""
     config.addinivalue_line("markers", MARKER)
     if _grades(config) and not config.option.collectonly:
-        config.option.verbose = -2  # it speaks at the start already, before it can be taken out
+        config.option.verbose = -2  # it prints at the start, before it can be unregistered
         config.option.tbstyle = "native"  # it is not shown, and the other styles are slow
 
 

@@ -16,7 +16,7 @@ from grader.reports.html import text as escape
 
 WIDTH, HEIGHT = 480, 300
 LEFT, RIGHT, TOP, BOTTOM = 64, 14, 12, 48
-FARTHEST = 1e300  # what lies beyond is drawn there: a difference of two still is a number
+FARTHEST = 1e300  # clip there, so that differences stay finite
 SHOWN_COUNTS = 20  # classes up to which a confusion matrix shows its numbers
 
 

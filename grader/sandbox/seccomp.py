@@ -64,7 +64,7 @@ REFUSED: dict[str, tuple[int | None, int | None]] = {  # name -> number on x86_6
     "move_pages": (279, 239), "lookup_dcookie": (212, 18),
 }
 # fmt: on
-ABSENT: dict[str, tuple[int | None, int | None]] = {  # ENOSYS: libraries have another way
+ABSENT: dict[str, tuple[int | None, int | None]] = {  # ENOSYS: libraries have a fallback
     "clone3": (435, 435),
     "openat2": (437, 437),
     "io_uring_setup": (425, 425),

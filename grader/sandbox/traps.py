@@ -38,7 +38,9 @@ class Traps(importlib.abc.MetaPathFinder):
         for method in ("__init__", "define"):  # both compile a text
             setattr(torch._C.CompilationUnit, method, _no_text)
         for library in occupy(forbidden, _trap):
-            ctypes.pythonapi.Py_IncRef(ctypes.py_object(library))  # its end would end the trap
+            ctypes.pythonapi.Py_IncRef(
+                ctypes.py_object(library)
+            )  # keep a reference: deleting it would remove the trap
 
     def find_spec(
         self, fullname: str, path: Any = None, target: Any = None

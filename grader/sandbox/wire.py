@@ -54,7 +54,10 @@ DTYPES = {
         torch.complex128,
     )
 }
-WHOLE = {torch.complex64: torch.float32, torch.complex128: torch.float64}  # how complex crosses
+WHOLE = {
+    torch.complex64: torch.float32,
+    torch.complex128: torch.float64,
+}  # how complex numbers are sent
 
 
 class Malformed(ValueError):  # noqa: N818  (what the bytes are)

@@ -133,7 +133,7 @@ def _read_cells(
             if code.jupyter:
                 jupyter.append(cell.where)
     if jupyter:
-        notes.append(f"lines that only Jupyter understands were read as Python: {listed(jupyter)}")
+        notes.append(f"lines in Jupyter syntax were read as Python: {listed(jupyter)}")
     return found, lost, "\n\n".join(texts) + "\n", notes
 
 

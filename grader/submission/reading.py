@@ -167,7 +167,7 @@ def _nothing(
         digest.update(len(file.data).to_bytes(8, "big") + file.data)
     notes = [*bounded(collected.notes), *bounded(note for each in answers for note in each.notes)]
     what = "answer to this assignment" if number else "notebook of this course"
-    notes.append(f"no {what} was found in what was handed in: hand in the .ipynb file")
+    notes.append(f"no {what} was found in the submission: hand in the .ipynb file")
     unread = _unread(collected, answers)
     for answer in answers:
         other = _belongs_to(answer, "", catalog, None)

@@ -128,7 +128,7 @@ def select_pieces(
     }
     owned |= {name for n in changing for name in set_by(found[n].node)}
     changing = {n for n in changing if _may_change(found[n], owned, reached)}
-    # Only what an answer comes upon is worth a sentence: plots and prints are left out in silence.
+    # Report only what an answer uses: plots and prints are left out silently.
     notes = [
         f"{each.where}, line {each.statement.line} was left out, and what it does to `{name}` with "
         f"it: it sets the name of a function, or changes what is not yours"
@@ -241,8 +241,8 @@ def _needed(
 ) -> tuple[set[int], set[str]]:
     """Left-out assignments that the answers need, then all names that these use."""
     defined = {name for n in kept for name in found[n].names} | BUILTINS
-    # Calls such as `TABLE = make_table(80)` do not run by themselves, as most of them train or
-    # download. They are let in for a name that nothing else defines.
+    # Calls such as `TABLE = make_table(80)` are not run on their own, as most of them train or
+    # download; they are if nothing else defines the name.
     spare = {
         n: dataclasses.replace(
             each, names=tuple(name for name in each.names if name not in defined)

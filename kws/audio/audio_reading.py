@@ -1,4 +1,4 @@
-"""Read recordings as arrays, and say what is wrong with those that cannot be read; without torch.
+"""Read recordings as arrays, with a clear error for those that cannot be read; without torch.
 
 libsndfile does the reading (wav, flac ...).
 
@@ -74,7 +74,7 @@ def _decode(file: soundfile.SoundFile, path: Path, size: int) -> Iterator[np.nda
             count += len(samples)
             yield mixed(samples, path)
     if not promised:
-        raise UsageError(f"{path}: holds no samples: record it again or delete it")
+        raise UsageError(f"{path}: contains no samples: record it again or delete it")
     if count < promised:
         raise UsageError(
             f"{path}: cut short, {promised} samples promised and {count} there: "
@@ -107,13 +107,13 @@ def refuse_other_rates(path: Path, rate: int, channels: int) -> None:
 def mixed(samples: np.ndarray, path: object) -> Float[np.ndarray, "N"]:
     """Samples (N, channels) as one channel, their mean; UsageError, naming `path`, for NaN."""
     if not np.isfinite(samples).all():
-        raise UsageError(f"{path}: holds NaN or infinite samples: export it as 16-bit PCM again")
+        raise UsageError(f"{path}: contains NaN or infinite samples: export it as 16-bit PCM again")
     samples = samples.clip(-1, 1)  # before they are mixed: huge ones would overflow
     return np.ascontiguousarray(samples[:, 0]) if samples.shape[1] == 1 else samples.mean(1)
 
 
 def _refuse_broken(path: Path) -> None:
-    """Tell apart what libsndfile would call "format not recognized", or not notice at all."""
+    """Name faults that libsndfile reports as "format not recognized", or does not notice."""
     if path.is_dir():
         raise UsageError(f"{path}: a folder, expected an audio file: check the path")
     if not path.exists():

@@ -113,7 +113,7 @@ def garble(
     *,
     probability: float,
 ) -> tuple[Float[Tensor, "B N"], Bool[Tensor, "B"]]:
-    """Make a word that nobody said of each example, with `probability`, and say of which.
+    """Turn each example, with `probability`, into a pseudo-word; returns also which ones.
 
     With equal chances it is the first half of the word, the second half, the word backwards, or
     the first half followed by the second half of another of the batch, with another label. A word

@@ -47,7 +47,7 @@ def pad_or_trim(
 
 
 def hz_to_mel(hz: float) -> float:
-    """Pitch as heard: linear below 700 Hz, logarithmic above.
+    """Perceived pitch: linear below 700 Hz, logarithmic above.
 
     >>> round(hz_to_mel(1000.0))
     1000
@@ -96,7 +96,7 @@ def filtered_power(
     filterbank: Float[Tensor, "K F"],
     hop: int,
 ) -> Float[Tensor, "B T F"]:
-    """Power behind each filter in T = 1 + N // hop frames of W samples, centered on t · hop.
+    """Power of each filter in T = 1 + N // hop frames of W samples, centered on t · hop.
 
     This is the formula, for reading. `kws.audio.features_fast.FilteredPower` is the same function
     made fast, and what `mel_spectrogram` runs.

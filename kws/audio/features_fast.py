@@ -50,7 +50,7 @@ class FilteredPower:
             self.bands.append((low, high, band[:, low:high].contiguous()))
 
     def __call__(self, waveform: Float[Tensor, "B N"]) -> Float[Tensor, "B T F"]:
-        """Power behind each filter, frame by frame."""
+        """Power of each filter in each frame."""
         if torch.compiler.is_exporting():
             return self.by_convolution(waveform)
         half = len(self.window) // 2

@@ -31,7 +31,7 @@ def write_audio(
 ) -> None:
     """Write a mono waveform as 16-bit PCM (flac by suffix, else wav), clipped; atomically."""
     if not waveform.isfinite().all():
-        raise ValueError(f"{path}: the waveform holds NaN or infinity")
+        raise ValueError(f"{path}: the waveform contains NaN or infinity")
     file = io.BytesIO()
     kind = "FLAC" if Path(path).suffix.lower() == ".flac" else "WAV"
     soundfile.write(file, to_int16(waveform), sample_rate, format=kind, subtype="PCM_16")

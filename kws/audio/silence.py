@@ -61,5 +61,5 @@ def trim_silence(
 
 
 def _audible(energy: Tensor, threshold: float) -> bytes:
-    """One byte a sample: 1 where 20 ms hold more energy than a constant `threshold` would."""
+    """One byte a sample: 1 where 20 ms have more energy than a constant `threshold` would."""
     return (energy > LOUDNESS_WINDOW * threshold**2).to(torch.uint8).cpu().numpy().tobytes()

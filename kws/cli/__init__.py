@@ -116,7 +116,7 @@ def invoke_app(app: typer.Typer, name: str, arguments: list[str]) -> int:
     except typer.Exit as leave:  # --help, --version
         return leave.exit_code
     finally:
-        sys.stdout.flush()  # a pipe that nobody reads speaks up here, not after the end
+        sys.stdout.flush()  # a closed pipe raises here, not after the end
     return 0
 
 

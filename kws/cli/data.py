@@ -80,7 +80,7 @@ def speaker_corpus(
 def strings(
     out: Annotated[Path, typer.Argument(help="Folder to make.")],
     speakers: Annotated[int, typer.Option(help="Number of voices.")] = 120,
-    count: Annotated[int, typer.Option("--strings", help="Strings that each voice says.")] = 30,
+    count: Annotated[int, typer.Option("--strings", help="Strings for each voice.")] = 30,
     words: Annotated[
         str | None, typer.Option(help='Other words than the ten digits, such as "yes no".')
     ] = None,
@@ -133,7 +133,7 @@ def pack(
     folder: Annotated[Path, typer.Argument(help="Recordings, or speaker features.")],
     resample: Resample = False,
 ) -> None:
-    """Pack a folder into one memory-mapped file in the cache, and say what is in it."""
+    """Pack a folder into one memory-mapped file in the cache, and print its contents."""
     from kws.data import check
 
     print(*check.pack(folder, resample=resample), sep="\n")
@@ -154,7 +154,7 @@ def check(
     resample: Resample = False,
     unknown: Annotated[
         Literal["protocol", "all"],
-        typer.Option(help="Clips of other words: as many as the protocol says, or all."),
+        typer.Option(help="Clips of other words: as many as the protocol has, or all."),
     ] = "protocol",
     plot: Annotated[
         Path | None, typer.Option(help="PNG to draw: clips of every label in every split.")

@@ -14,7 +14,7 @@ from kws.errors import UsageError
 def add(
     kit: Annotated[Path, typer.Argument(help="kws-03.zip as you got it, or its folder.")],
     anyway: Annotated[
-        bool, typer.Option("--anyway", help="Even if it brings answers that you have not written.")
+        bool, typer.Option("--anyway", help="Even if it contains answers to your open tasks.")
     ] = False,
 ) -> None:
     """Bring the next notebooks, and the modules that they need, into the folder of the course."""
@@ -34,7 +34,7 @@ def add(
     found = read_kit(kit)
     if not anyway and (open_ones := find_unfinished(found, course)):
         raise UsageError(
-            f"kit {found.number} brings our answers to {' and '.join(open_ones)}, where you have "
+            f"kit {found.number} contains our answers to {' and '.join(open_ones)}, where you have "
             "TODOs left: finish those first, or add --anyway to the command"
         )
     added = add_kit(found, course)
@@ -49,7 +49,7 @@ def add(
         "answers and weights are as they were"
     )
     for path in added.kept:
-        print(f"  {path} was there already, and stays; kws reset brings the one of the kit")
+        print(f"  {path} exists and was kept; kws reset replaces it with the kit's")
     for path in added.set_aside:
         print(f"  a file that you had changed was replaced; yours is {path}")
     if "requirements.txt" in added.replaced:

@@ -158,9 +158,9 @@ def stream(
         str | None,
         typer.Option(help="Words to be found, ja,nein; by default those of --protocol."),
     ] = None,
-    protocol: Annotated[str, typer.Option(help="Whose words are to be found.")] = "v2-12",
+    protocol: Annotated[str, typer.Option(help="Words to detect.")] = "v2-12",
     split: Annotated[
-        Literal["training", "validation", "testing"], typer.Option(help="Whose voices.")
+        Literal["training", "validation", "testing"], typer.Option(help="Speakers of this split.")
     ] = "testing",
     minutes: Annotated[float, typer.Option(help="Length of each recording.")] = 60.0,
     files: Annotated[int, typer.Option(help="Recordings to make.")] = 1,

@@ -13,7 +13,7 @@ from kws.errors import UsageError
 
 OVER_BUDGET = 1  # exit code
 SYMBOLS = 16  # of the text, with --shapes of a recognizer: three digits, spelled
-WIDTH_OF_A_PIPE = 140  # columns, where there is no terminal to ask
+WIDTH_OF_A_PIPE = 140  # columns, if the output is not a terminal
 
 
 @app.command("params")

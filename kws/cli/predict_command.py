@@ -132,7 +132,7 @@ def print_predictions(predictions: "list[Prediction]", top: int) -> None:
 
 
 def write_predictions(out: Path, trained: Any, predictions: "list[Prediction]") -> None:
-    """The result file that the model's task asks for; UsageError where a file needs two rows."""
+    """The result file for the model's task; UsageError if a file needs two rows."""
     from kws.inference.evaluate import thresholds_of
     from kws.inference.submission import HOMEWORK, KAGGLE, KAGGLE_LABELS, write_csv
     from kws.inference.thresholds import kaggle_answer

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 NOT_ALL = 1  # exit code: a check that was asked for does not pass
 WIDTH_OF_A_PIPE = 140
 SHOWN = 10  # lines of what a cell printed
-POLL = 0.3  # seconds between two looks at a file
+POLL = 0.3  # seconds between two reads of a file's time
 LOOKS = {  # state -> mark, the same without Unicode, color
     "pass": ("✓", "+", "green"),
     "unmet": ("✗", "x", "red"),
@@ -116,7 +116,7 @@ def summary(outcomes: "Sequence[CheckOutcome]") -> str:
 
 
 def points_done(outcomes: "Sequence[CheckOutcome]") -> str:
-    """`; tasks done: 9 of 34 points`, of the tasks that all checks were asked of."""
+    """`; tasks done: 9 of 34 points`, counting tasks whose checks all ran."""
     from kws.student.released import checks_released, task_of, tasks_of
 
     done = total = 0.0
@@ -175,7 +175,7 @@ def show_raised(out: "Console", raised: "Sequence[RaisedCell]") -> None:
 
 @contextmanager
 def loading() -> Iterator[None]:
-    """On a terminal, a first line at once that says what takes the time; taken away at the end."""
+    """On a terminal, show what is running; cleared at the end."""
     shown = sys.stdout.isatty()
     if shown:
         sys.stdout.write("loading torch …")

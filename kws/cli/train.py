@@ -27,7 +27,7 @@ def train(
     recipe: Annotated[str, typer.Argument(help="A recipe's name (see kws recipes), or a file.")],
     out: Annotated[Path, typer.Option(help="Run folder to make.")],
     data: Annotated[
-        Path | None, typer.Option(help="Folder of the data set; what the engine says needs none.")
+        Path | None, typer.Option(help="Folder of the data set; none for synthetic speech.")
     ] = None,
     resume: Annotated[
         bool, typer.Option("--resume", help="Continue the run in that folder.")
@@ -244,7 +244,7 @@ def started_by(environment: Mapping[str, str]) -> list[str]:
 
 
 def protocol_of(words: str, data: Path) -> str:
-    """The protocol of somebody's own words; "all" is every word folder. UsageError for none."""
+    """The protocol of the user's own words; "all" is every word folder. UsageError for none."""
     from kws.data.own_words import words_in
     from kws.data.protocols import own_protocol
 
@@ -253,7 +253,7 @@ def protocol_of(words: str, data: Path) -> str:
     names = words.split()
     if "," not in words and len(names) > 1 and not (data / words.strip()).is_dir():
         raise UsageError(
-            f"--words {words!r}: commas separate words, so that a word may hold a space: name them "
+            f"--words {words!r}: commas separate words, so that words may have spaces: name them "
             f"as --words {','.join(names)}"
         )
     return own_protocol(words.split(",")).name

@@ -62,7 +62,7 @@ class Unmet(AssertionError):  # noqa: N818  (no error: an answer)
 
 
 class NotStarted(NotImplementedError):  # noqa: N818
-    """A check whose exercise still holds its TODO, or that waits for another: `told` says which."""
+    """A check whose exercise is a TODO, or that waits for another one."""
 
     def __init__(self, check_id: str, status: str, why: object = ""):
         super().__init__(f"{check_id}: {status}: {why}" if str(why) else f"{check_id}: {status}")
@@ -108,7 +108,7 @@ def check(check_id: str, title: str) -> Iterator[None]:
 
 
 def _recognize(check_id: str) -> tuple[str, str]:
-    """What to ask about the results that a check by hand compared: the usual, or one mistake."""
+    """The question for the results that a check by hand compared."""
     golden, results = find_golden(check_id), [value for _, value in compared[check_id]]
     if golden is None or not golden.expected:
         return "", ""
@@ -188,7 +188,7 @@ def check_values(trial_id: str, *answers: Any) -> None:
 def _watched(
     results: Iterator[tuple[str, Any]], forbidden: Sequence[str], called: list[str]
 ) -> Iterator[tuple[str, Any]]:
-    """The results; what is called for the first one is watched, since watching takes its time."""
+    """The results; calls are watched for the first one only, as this is slow."""
     with watch_calls(forbidden, called):
         first = next(results, None)
     if first is not None:
@@ -215,7 +215,7 @@ def _own_line(error: BaseException) -> str:
 
 
 def _form(error: BaseException) -> str:
-    """What to ask whose result has another form than the contract's."""
+    """The question for a result whose form is not the contract's."""
     if "does not require grad" in str(error):
         return "does a gradient reach what is passed in? Nothing on the way may be detached"
     return "is there a return, and of what the contract lists, in this order?"

@@ -1,4 +1,4 @@
-"""Compare the result of an answer with that of the reference, and say how they differ.
+"""Compare the result of an answer with that of the reference, and describe the difference.
 
 The reference is either the value itself, which the grader has, or a record of it that reveals no
 code: its shape, and the numbers if they are few, or else random projections of them (`Record.of`),
@@ -102,7 +102,7 @@ class Record:
         return f"the shape is right, but the values differ from the reference{self._pattern(value)}"
 
     def _pattern(self, value: Any) -> str:
-        """What a tensor of other values has in common with this one, to be added to the fact."""
+        """How a wrong tensor is related to this one, to be added to the message."""
         value = _as_asked(value, self.kind)
 
         def agrees(changed: Tensor) -> bool:
@@ -128,7 +128,7 @@ class Record:
         return same_form and self._same_numbers(other, rtol, atol)
 
     def distance(self, other: "Record") -> float:
-        """How far apart two records of tensors of one shape are; infinite for other records."""
+        """The distance between two records of tensors of one shape; infinite for other records."""
         same_form = (self.kind, self.shape) == (other.kind, other.shape)
         if self.shape is None or not same_form or self.odd != other.odd:
             return 0.0 if self == other else math.inf
@@ -181,7 +181,6 @@ def difference(actual: Any, expected: Any, rtol: float, atol: float) -> str | No
 
 
 def _known(record: Record) -> list[float]:
-    """The numbers that are known of a tensor."""
     return record.content if isinstance(record.content, list) else record.content["projections"]
 
 
@@ -204,7 +203,7 @@ def _tensor_if_numbers(value: Any) -> Any:
 
 
 def _as_asked(value: Any, kind: str) -> Any:
-    """The same, where whole numbers of Python's, which have no dtype, may stand for floats."""
+    """The same, with Python integers, which have no dtype, accepted as floats."""
     numbers = _tensor_if_numbers(value)
     whole = isinstance(value, list) and isinstance(numbers, Tensor) and _kind(numbers) == "integer"
     return numbers.double() if whole and kind == "float" else numbers

@@ -31,7 +31,7 @@ LONGEST = 300  # characters of an exception that are compared
 
 @dataclass(frozen=True)
 class Mistake:
-    """A wrong answer that is known: what to ask, and the results that differ."""
+    """A known mistake: its question, and its results where they differ."""
 
     question: str
     results: dict[int, Record]
@@ -118,7 +118,6 @@ def raised(error: BaseException) -> Record:
 
 
 def _error_of(record: Record | None) -> str:
-    """The type of the exception that was raised; "" for a result."""
     if record is None or record.kind != RAISED:
         return ""
     return record.content.partition(":")[0]

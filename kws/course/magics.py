@@ -12,7 +12,7 @@ PROMPT = re.compile(r"(?:In ?\[\d*\]: ?|>>> ?|\.\.\. ?|   \.\.\.: ?)")  # Jupyte
 TIMED = re.compile(r"([ \t]*(?:\w[\w, ]*=[ \t]*)?)%(?:time|timeit|prun)[ \t]+(?=[^-\s])")
 ASSIGNED = re.compile(r"([ \t]*\w[\w, ]*=[ \t]*)(?:!|%[A-Za-z_])")
 COMMAND = re.compile(r"([ \t]*)(?:!|%[A-Za-z_]|\?|[\w.]+\?\??\s*$)")
-MOST_MAGICS = 500  # lines of one cell that are looked at
+MOST_MAGICS = 500  # lines of one cell that are read
 
 
 def parse(source: str) -> ast.Module:
@@ -100,7 +100,6 @@ def _logical_line(lines: list[str], row: int) -> int | None:
 
 
 def _without_magic(line: str) -> str | None:
-    """The line without its magic; None if it holds none."""
     if TIMED.match(line):
         return TIMED.sub(r"\1", line)
     if found := ASSIGNED.match(line):

@@ -1,4 +1,4 @@
-"""Which statements of a student's file run although nobody runs their cells: one definition.
+"""Which statements of a student's file run although their cells do not: one definition.
 
 `kws check` runs these of the cells around the answers, the grader of all cells. Harmless are
 imports, functions, classes, and assignments whose right side calls nothing or only a short list of
@@ -63,7 +63,7 @@ def names_of(node: ast.stmt) -> Iterator[str]:
 
 
 def set_by(node: ast.stmt) -> Iterator[str]:
-    """The names that a loop or a `with` leaves behind."""
+    """The names that a loop or a `with` binds."""
     if isinstance(node, BLOCKS):
         if isinstance(node, ast.For):
             yield from _stored(node.target)
@@ -160,7 +160,7 @@ def _is_short(loop: ast.For, rounds: int = MOST_ROUNDS) -> bool:
 
 
 def _rounds(over: ast.expr) -> int:
-    """How often a loop over it goes round, about: all numbers in it multiplied, names as 1."""
+    """Estimated iterations of a loop: the product of all numbers in it, names as 1."""
     rounds = 1
     for inner in ast.walk(over):
         if isinstance(inner, ast.Pow | ast.LShift):

@@ -116,7 +116,7 @@ class Operators(TorchDispatchMode):
 
     @property
     def normalizes_pooled(self) -> bool:
-        """Does a norm of vectors stand between the last attention and the last matrix product?"""
+        """Whether vectors are normalized between the last attention and the last matrix product."""
         first = max((at for at, one in enumerate(self.ran) if one.attends), default=0)
         last = max((at for at, one in enumerate(self.ran) if one.name in PRODUCTS), default=0)
         return any(one.normalizes for one in self.ran[first:last])
@@ -131,7 +131,7 @@ def watch(model: nn.Module, *arguments: Tensor) -> Operators:
 
 
 def trained_numbers(build: Callable[[], nn.Module], *arguments: Tensor) -> int:
-    """How many numbers of a model training changes, wherever they are kept.
+    """Count the numbers of a model that training changes, wherever they are stored.
 
     Every parameter that learns counts once. Of all else that a call reads, whether a buffer, an
     attribute or a global name, a number counts if its tensor learns, or if it differs between two
@@ -169,13 +169,13 @@ def size_beyond(budget: int, build: Callable[[], nn.Module], *arguments: Tensor)
 
 
 def parameters_of(module: nn.Module) -> list[nn.Parameter]:
-    """Its parameters, a shared one once, whatever its class says of them."""
+    """Its parameters, a shared one once, ignoring overrides in its class."""
     found = {id(one): one for part in _parts(module) for _, one in _own(part, "_parameters")}
     return list(found.values())
 
 
 def size_of(tensor: Tensor) -> int:
-    """How many numbers a tensor has, whatever its class says of itself."""
+    """Element count of a tensor, ignoring overrides in subclasses."""
     with WithoutSubclasses():
         return torch.Tensor.numel(tensor)
 

@@ -121,7 +121,7 @@ def is_library(module: str) -> bool:
 
 @cache
 def is_installed(module: str) -> bool:
-    """Whether an import of that name finds Python's or a library's, wherever this runs."""
+    """Whether an import of that name is Python's or a library's on every machine."""
     top, paths = module.partition(".")[0], sysconfig.get_paths()
     if top in PUBLIC[1] or top in sys.stdlib_module_names:
         return True
@@ -137,7 +137,7 @@ def is_own(module: str) -> bool:
 
 
 def is_public(module: str) -> bool:
-    """Whether an answer may use a module of this name, whatever it is called on the way to it."""
+    """Whether an answer may use the module of this name, under any alias."""
     top, _, rest = module.partition(".")
     python, libraries, torchs = PUBLIC
     if top not in (python if top in sys.stdlib_module_names else libraries):
@@ -228,7 +228,7 @@ def watch_calls(names: Iterable[str], called: list[str]) -> Iterator[None]:
 
 
 def _resolve(name: str) -> Any:
-    """What a dotted name stands for; None where its module has not been imported by anybody."""
+    """The object with a dotted name; None if its module has not been imported."""
     module, parts = name, []
     while module and module not in sys.modules:
         module, _, last = module.rpartition(".")

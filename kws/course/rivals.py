@@ -95,7 +95,7 @@ def decide(
             decision.callables.add(name)
             rivals = [n for n in rivals if _is_callable(nodes[n])]
         elif name not in wanted and name not in functions:
-            continue  # values under a name that nobody asks for: the last one, as in Jupyter
+            continue  # values under an unused name: the last one, as in Jupyter
         losers = set(there) - set(rivals) if name in decision.callables else set()
         losers = {n for n in losers if not isinstance(nodes[n], Definition)}
         if rivals and name != "_":

@@ -34,8 +34,6 @@ RTOL, ATOL = 1e-4, 1e-5  # float32 sums in another order differ by some 1e-6 of 
 
 @dataclass(frozen=True, eq=False)
 class Trial:
-    """One line of a score card that compares values."""
-
     id: str  # the task and the function's name, "2.1-attend-values"
     title: str  # what holds when it passes
     run: Callable[..., Iterator[tuple[str, Any]]]  # the function; a generator of (what, value)
@@ -69,7 +67,7 @@ class Trial:
     def measured(
         self, results: list[tuple[str, Any]], *, hidden: bool = False
     ) -> list[tuple[str, Any]]:
-        """What is compared of the results; an exception is a result that nobody expects."""
+        """The results to compare; an exception is one, too."""
         if self.measure is None:
             return results
         sizes = self.hidden if hidden else self.public
@@ -77,12 +75,12 @@ class Trial:
 
 
 def _hashed(seed: int) -> int:
-    """The seed of an answer's own random numbers: of the inputs it gives nothing away."""
+    """The seed of an answer's own random numbers, which does not reveal that of the inputs."""
     return int.from_bytes(hashlib.sha256(str(seed).encode()).digest()[:4], "big")
 
 
 class Draw:
-    """Random inputs that follow from a seed, the same whatever an answer draws itself."""
+    """Random inputs from a seed, independent of what an answer draws itself."""
 
     def __init__(self, seed: int):
         self.generator = torch.Generator().manual_seed(seed)
@@ -108,7 +106,7 @@ class Draw:
 
 
 def is_whole(value: Any) -> bool:
-    """Whether an answer is one whole number, whatever it is wrapped in.
+    """Whether an answer is one integer, in any wrapping.
 
     >>> is_whole(np.int64(3)), is_whole(3.0), is_whole(True)
     (True, False, False)

@@ -67,7 +67,6 @@ class Use:
 
     @property
     def hint(self) -> str:
-        """What to do instead."""
         top = self.name.partition(".")[0]
         if not self.ready and is_own(top) and top not in BUILTINS | ATTRIBUTES:
             return f"write `from {top} import …`, with the names that you use"
@@ -233,7 +232,7 @@ def _usual(name: str) -> str:
 
 
 def _holding(module: str, forbidden: Sequence[str]) -> set[str]:
-    """What `from module import *` brings forbidden names from: the module, or nothing."""
+    """The forbidden names that `from module import *` imports, as the module or its parts."""
     module = _usual(f"{module}.x").rpartition(".")[0]
     inside = {one for one in forbidden if module == one or module.startswith(f"{one}.")}
     return inside or {module for one in forbidden if one.startswith(f"{module}.")}
@@ -241,7 +240,7 @@ def _holding(module: str, forbidden: Sequence[str]) -> set[str]:
 
 @dataclass(kw_only=True)
 class _Known:
-    """What local names stand for: a dotted name, a text; modules whose names came with a star."""
+    """The meaning of local names: a dotted name or a string; and star-imported modules."""
 
     dotted: dict[str, str] = field(default_factory=dict)
     texts: dict[str, str] = field(default_factory=dict)
@@ -356,7 +355,7 @@ class _Reader(ast.NodeVisitor):
         self.found.append(Use(name, self.source.where, line, ready))
 
     def _dotted(self, node: ast.AST) -> str | None:
-        """The dotted name that an expression stands for, as far as reading tells."""
+        """The dotted name of an expression, if it can be read off."""
         if isinstance(node, ast.Name):
             return self.known.dotted.get(node.id)
         if isinstance(node, ast.Attribute):

@@ -27,7 +27,7 @@ def kind_of(folder: Path) -> str:
 
 
 def pack(folder: Path, *, resample: bool = False) -> list[str]:
-    """Pack `folder` and say what is in it, in lines. Errors: those of the readers."""
+    """Pack `folder` and describe its contents in lines. Errors: those of the readers."""
     kind = kind_of(folder)
     if kind == "speakers":
         data = load_speakers(folder)

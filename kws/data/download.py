@@ -119,7 +119,7 @@ def state_of(out: Path, name: str, sha256: str | None) -> bool:
 
 
 def require_space(out: Path, name: str, archive: Archive, have: int, whole: bool) -> None:
-    """UsageError unless the disk can hold the rest of the archive (`have` bytes) and content."""
+    """UsageError unless the rest of the archive (`have` bytes are here) and its content fit."""
     length = archive.num_bytes or archive.max_unpacked
     need = (0 if whole else max(length - have, 0)) + archive.max_unpacked
     existing = next(folder for folder in out.parents if folder.exists())

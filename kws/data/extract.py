@@ -46,16 +46,16 @@ def inside(member: tarfile.TarInfo) -> PurePosixPath:
         or PureWindowsPath(member.name).drive
         or "\\" in member.name
     ):
-        raise UsageError(f"it holds {member.name!r}, a path outside the folder to unpack to")
+        raise UsageError(f"it contains {member.name!r}, a path outside the folder to unpack to")
     if not (member.isfile() or member.isdir()):
         raise UsageError(
-            f"it holds {member.name!r}, a link or device where only files and folders belong"
+            f"it contains {member.name!r}, a link or device where only files and folders belong"
         )
     return name
 
 
 def unpack_into(folder: Path, archive: Joined, max_bytes: int) -> None:
-    """Write the files of `archive` below `folder`. UsageError says what is wrong with it."""
+    """Write the files of `archive` below `folder`. UsageError: it is not acceptable."""
     written = members = 0
     with gzip.open(archive) as stream:  # pyright: ignore[reportArgumentType, reportCallIssue]
         bounded = Bounded(stream, max_bytes + MAX_MEMBERS * HEADER)
@@ -116,7 +116,7 @@ def extract(
         ) from None
     except (FileExistsError, NotADirectoryError) as error:
         raise UsageError(
-            f"{archive}: it holds {Path(error.filename).name!r} twice: {archive.cure}"
+            f"{archive}: it contains {Path(error.filename).name!r} twice: {archive.cure}"
         ) from None
     except OSError as error:
         error.filename = error.filename or str(out)  # a full disk names no file

@@ -46,7 +46,7 @@ def read_features(path: Path, num_features: int) -> np.ndarray:
     frames = tensor.detach().half()
     if not frames.isfinite().all():
         what = "values beyond float16" if tensor.isfinite().all() else "NaN or infinite values"
-        raise UsageError(f"{path}: holds {what}: make the features again")
+        raise UsageError(f"{path}: contains {what}: make the features again")
     return frames.numpy()
 
 
@@ -74,5 +74,5 @@ def _load(path: Path) -> object:
             f"{path}: not a plain tensor, and anything else could run code when it is read: "
             "save the features with torch.save(tensor, path)"
         ) from None
-    except Exception:  # whatever the parsers make of bytes that are no tensor
+    except Exception:  # any error of the parsers on bytes that are not a tensor
         raise UsageError(f"{path}: damaged or not a saved tensor: {AGAIN}") from None

@@ -29,7 +29,7 @@ class DroppedError(Exception):
 
 
 class PastEndError(Exception):
-    """The server has nothing from there on (416); `total` is its file's length, where it says."""
+    """The server has no bytes from there on (416); `total` is its file's length, if given."""
 
     def __init__(self, total: int | None) -> None:
         super().__init__(total)
@@ -108,7 +108,7 @@ def ask(url: str, start: int, etag: str | None) -> http.client.HTTPResponse:
 
 
 def span(response: http.client.HTTPResponse) -> tuple[int | None, int | None]:
-    """First byte of an answer, and length of the whole file; None where the server does not say."""
+    """First byte of an answer, and length of the whole file; None if not given."""
     if response.status == 206:
         stated = response.headers.get("Content-Range", "").strip()
         match = re.fullmatch(r"bytes (\d+)-\d+/(\d+|\*)", stated)
@@ -176,7 +176,7 @@ def complete(
                 if failures == retries:
                     raise UsageError(
                         f"{url}: {retries + 1} attempts without progress ({reason}): "
-                        "check the network and run the command again, it goes on where it stopped"
+                        "check the network and run the command again, it resumes the download"
                     ) from None
                 bar.set_postfix_str(f"retrying: {reason}")
                 time.sleep(min(wait * 2**failures, LONGEST_WAIT))
@@ -207,7 +207,7 @@ def fetch(
     with Part(path) as part:
         right = complete(url, part, sha256, num_bytes, retries, wait)
         if not right and part.resumed:
-            part.restart()  # perhaps the earlier bytes are at fault: once more, from the start
+            part.restart()  # the earlier bytes may be wrong: start over
             right = complete(url, part, sha256, num_bytes, retries, wait)
         if not right:
             path.unlink()

@@ -1,4 +1,4 @@
-"""Which clip has which split and label: what the names in a folder say, no recording opened.
+"""The split and label of each clip, from the names in a folder; no recording is opened.
 
 The layout is that of the Speech Commands archives: a folder a word, `<speaker>_nohash_<number>.wav`
 inside, `validation_list.txt` and `testing_list.txt` beside them, `_background_noise_/`. Without the
@@ -81,7 +81,7 @@ def read_listing(folder: str | Path, *, partial: bool = False) -> Listing:
             names += [f"{entry.name}/{clip}" for clip in audio_files(Path(entry.path))]
     if not names:
         raise UsageError(
-            f"{folder}: holds no word folders with recordings, such as yes/…_nohash_0.wav: "
+            f"{folder}: contains no word folders with recordings, such as yes/…_nohash_0.wav: "
             "check the path"
         )
     listed, missing = _read_lists(folder, names, partial)

@@ -30,7 +30,7 @@ from kws.errors import UsageError
 from kws.files import cache_dir
 
 FEWEST = 3  # speakers, or recordings of a word: one for each split
-SPARE_SPEAKERS = 40  # who say 35 words once: 1,400 clips, made in two seconds
+SPARE_SPEAKERS = 40  # 35 words each: 1,400 clips, made in two seconds
 
 
 def divide(listing: Listing, words: Sequence[str]) -> Listing:
@@ -65,7 +65,7 @@ def divide(listing: Listing, words: Sequence[str]) -> Listing:
 
 
 def speaker_of(name: str) -> str:
-    """Who spoke a clip, as its name says; empty where it does not.
+    """The speaker in a clip's name; empty if there is none.
 
     >>> speaker_of("ja/0a1b2c3d_nohash_4.wav"), speaker_of("ja/monday.wav")
     ('0a1b2c3d', '')
@@ -98,7 +98,7 @@ def _by_recording(names: Sequence[str]) -> list[str]:
         by_word[name.partition("/")[0]].append(name)
     dealt: dict[str, str] = {}
     for inside in by_word.values():
-        # the whole name is hashed: what follows `_nohash_` too, which tells recordings apart
+        # the whole name is hashed: including the number after `_nohash_`, unique to a recording
         ordered = sorted(inside, key=lambda n: (hash_percentage(n.replace("_nohash_", "-")), n))
         few = len(ordered) < FEWEST
         dealt |= dict.fromkeys(ordered, "training") if few else _deal(ordered)

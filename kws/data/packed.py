@@ -87,7 +87,7 @@ def pack_clips(
     folder = Path(folder)
     out = Path(out) if out else _cached(folder, "clips")
     if not names:
-        raise UsageError(f"{folder}: holds no recordings to pack: check the path")
+        raise UsageError(f"{folder}: contains no recordings to pack: check the path")
     fingerprint = _fingerprint("clips-1", folder, names)
 
     def build(writer: ArrayWriter) -> dict[str, Any]:

@@ -61,7 +61,7 @@ class Protocol:
 
     @property
     def is_own(self) -> bool:
-        """Whether these are somebody's own words, see `own_protocol`."""
+        """Whether these are a user's own words, see `own_protocol`."""
         return self.name.startswith(OWN)
 
     def label_of(self, word: str) -> str:
@@ -77,7 +77,7 @@ class Protocol:
         return self.unknown_label
 
     def check_labels(self, labels: Sequence[str], where: str) -> None:
-        """UsageError unless `labels`, found in `where` (say a checkpoint), are these, in order."""
+        """UsageError unless `labels`, found in `where` (a checkpoint), are these, in order."""
         require_same_labels(self.labels, labels, where, f"protocol {self.name}")
 
 
@@ -205,7 +205,7 @@ def on_the_embedded_corpus(name: str) -> str:
 
 
 def own_protocol(words: Sequence[str]) -> Protocol:
-    """Somebody's own words, beside silence and unknown: its name holds them, "own:ja,nein".
+    """A user's own words, beside silence and unknown; its name lists them, "own:ja,nein".
 
     Silence and unknown get as many clips as a word has on average, so that they are classes like
     the others: 10 % of ten words, as in the protocols of twelve classes.

@@ -1,4 +1,4 @@
-"""What an archive of the speaker homework must hold, checked before it is used.
+"""The required content of an archive of the speaker homework, checked before use.
 
 Source: HW4 of the machine learning course of National Taiwan University, 2022 and 2023: four parts
 of one tar.gz, whose folder `Dataset` holds the features of 600 speakers.
@@ -37,11 +37,11 @@ class SpeakerCounts:
 
 
 def content_folder(unpacked: Path) -> Path:
-    """`unpacked`, or the one folder in it, wherever metadata.json lies."""
+    """The folder with metadata.json: `unpacked`, or the one folder in it."""
     inner = [path for path in sorted(unpacked.iterdir()) if path.is_dir()]
     found = [folder for folder in (unpacked, *inner) if (folder / METADATA).is_file()]
     if len(found) != 1:
-        raise UsageError(f"it holds {METADATA} {len(found)} times, and once is expected")
+        raise UsageError(f"it contains {METADATA} {len(found)} times, expected once")
     return found[0]
 
 
@@ -53,7 +53,7 @@ def check_content(folder: Path, expected: SpeakerCounts) -> None:
         test = read_testdata(folder / TESTDATA, n_mels)
         found = SpeakerCounts(len(speakers), len(labeled), len(test), n_mels)
         if found != expected:
-            raise UsageError(f"it holds {found}, expected {expected}")
+            raise UsageError(f"it contains {found}, expected {expected}")
         utterances = sorted(labeled + test, key=lambda utterance: utterance.name)
         named = {utterance.name for utterance in utterances}
         if len(named) < len(utterances):

@@ -1,4 +1,4 @@
-"""The files around the speaker features of the homework: who speaks, how long, what is asked.
+"""The files beside the speaker features of the homework: speakers, lengths, test utterances.
 
     mapping.json     {"speaker2id": {"id00464": 0, …}, "id2speaker": {"0": "id00464", …}}
     metadata.json    {"n_mels": 40, "speakers": {"id03074": [{"feature_path": …, "mel_len": …}, …]}}
@@ -26,7 +26,7 @@ TEST_LABELS = "test_labels.csv"
 
 @dataclass(frozen=True)
 class Utterance:
-    """A line of metadata.json or testdata.json; `speaker` is -1 where nobody says."""
+    """A line of metadata.json or testdata.json; `speaker` is -1 if unknown."""
 
     name: str
     mel_len: int
@@ -120,7 +120,7 @@ def read_answers(
 
 def _read_json(path: Path) -> Any:
     if not path.is_file():
-        raise UsageError(f"{path}: no such file: give a folder that holds {MAPPING} and {METADATA}")
+        raise UsageError(f"{path}: no such file: give a folder with {MAPPING} and {METADATA}")
     text = path.read_text(encoding="utf-8", errors="replace")
     if text.startswith("version https://git-lfs"):
         raise UsageError(f"{path}: a git-LFS pointer: run `git lfs pull` in its repository")

@@ -235,9 +235,9 @@ def load_unlabeled(folder: str | Path, *, resample: bool = False) -> ClipSplit:
         root = root / "audio"
     names = audio_files(root)
     if not names:
-        hint = "it holds folders" if has_word_folders(root) else "it is empty"
+        hint = "it contains folders" if has_word_folders(root) else "it is empty"
         raise UsageError(
-            f"{folder}: no recordings directly in it ({hint}): give the folder that holds the files"
+            f"{folder}: no recordings directly in it ({hint}): give the folder with the files"
         )
     clips, n = pack_clips(root, names, resample=resample), len(names)
     cut = int((clips.lengths > CLIP_SAMPLES).sum())

@@ -210,7 +210,7 @@ def _mix(
     minutes: float,
     resample: bool,
 ) -> Iterator[tuple[Float[Tensor, "N"], list[Spoken]]]:
-    """The recording, second by second, with what was said in the clips that begin in it."""
+    """The recording, second by second, with the words of the clips that begin in it."""
     total = round(minutes * 60 * SAMPLE_RATE)
     carried = torch.zeros(2 * CLIP_SAMPLES)  # of clips that reach beyond this second
     ahead = iter(placed)
@@ -247,7 +247,7 @@ def _level(clip: Float[Tensor, "N"], rng: random.Random) -> Float[Tensor, "N"]:
 
 
 def read_truth(folder: str | Path) -> dict[str, list[Spoken]]:
-    """Recording -> what is said in it, in order; also for a table of your own.
+    """Recording -> its words, in order; also for a table of your own.
 
     Raises:
         UsageError: no table, other columns, times that are none, or a recording that is not there.

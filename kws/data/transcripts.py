@@ -161,7 +161,7 @@ def read_transcripts(folder: Path) -> list[TranscriptRow]:
         raise UsageError(f"{path}, line {reader.line_num}: {error}: correct it") from error
     doubled = [file for file, count in Counter(row.file for row in rows).items() if count > 1]
     if doubled:
-        raise UsageError(f"{path}: {doubled[0]} stands in it twice: keep one of the lines")
+        raise UsageError(f"{path}: {doubled[0]} occurs twice: keep one of the lines")
     return rows
 
 

@@ -34,7 +34,7 @@ def beam_search(
     is below 1.
     """
     if width < 1:
-        raise UsageError(f"a beam of width {width} holds no text: choose 1 or more")
+        raise UsageError(f"a beam of width {width} is empty: choose 1 or more")
     check_longest(longest)
     living, ended = [Hypothesis([], 0.0)], []
     for _ in range(longest):

@@ -1,4 +1,4 @@
-"""The probability that what CTC heard begins with a given text.
+"""The probability, by CTC, that the transcript begins with a given text.
 
 Source: Watanabe et al. 2017, "Hybrid CTC/Attention Architecture", section III and algorithm 2
 (https://doi.org/10.1109/JSTSP.2017.2763455).
@@ -31,7 +31,7 @@ class CtcPrefixScorer:
         self._scores: dict[tuple[int, ...], Tensor] = {}
 
     def __call__(self, text: tuple[int, ...]) -> Float[Tensor, "V"]:
-        """The score of `text` with each symbol behind it; with the end, of exactly `text`."""
+        """The score of `text` followed by each symbol; with the end, of exactly `text`."""
         if text not in self._scores:
             self._scores[text] = self._extend(text)
         return self._scores[text]

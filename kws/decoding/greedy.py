@@ -25,7 +25,7 @@ def greedy(step: Step, batch: int, *, sos: int, eos: int, longest: int) -> list[
     symbols = torch.full((batch, 1), sos)
     ended = torch.zeros(batch, dtype=torch.bool)
     for _ in range(longest):
-        # an ended text goes on with ends, whatever the model would say
+        # an ended text goes on with ends, for any logits of the model
         chosen = step(symbols).argmax(dim=-1).masked_fill(ended, eos)
         symbols = torch.cat([symbols, chosen[:, None]], dim=1)
         ended |= chosen == eos

@@ -41,7 +41,7 @@ def transcribe(
     decoder, or an utterance has no frames.
     """
     if width < 1:
-        raise UsageError(f"a beam of width {width} holds no text: choose 1 or more")
+        raise UsageError(f"a beam of width {width} is empty: choose 1 or more")
     if not 0 <= ctc_weight <= 1:
         raise UsageError(f"a CTC weight of {ctc_weight} is not between 0 and 1: choose one that is")
     if not decodes(model) and (width > 1 or ctc_weight):

@@ -1,4 +1,4 @@
-"""From posteriors to events: smooth, compare with a threshold, ask for several in a row, then rest.
+"""From posteriors to events: smooth, threshold, require several in a row, then pause.
 
 For every hop, with the posteriors p (C,) of the last second of audio:
 
@@ -102,7 +102,7 @@ def parse_trigger(text: str) -> Trigger:
 
 @dataclass(frozen=True, kw_only=True)
 class Event:
-    """A word was heard: `time` is how much audio, in seconds, had been heard by then."""
+    """A detected word; `time` is the seconds of audio read by then."""
 
     time: float
     word: str
@@ -110,12 +110,12 @@ class Event:
 
 
 def words_of(labels: Sequence[str]) -> dict[str, int]:
-    """The labels that are words, and where each stands among the logits."""
+    """The labels that are words, and the index of each among the logits."""
     return {label: index for index, label in enumerate(labels) if label not in NOT_WORDS}
 
 
 class Detector:
-    """Posteriors in, one hop after another; now and then an event out. It holds `smooth_ms`."""
+    """Posteriors in, hop by hop, events out; keeps the last `smooth_ms`."""
 
     def __init__(self, labels: Sequence[str], trigger: Trigger):
         self.words = words_of(labels)

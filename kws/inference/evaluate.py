@@ -72,7 +72,7 @@ class Evaluation:
         return Proportion(correct=int(rows[:, ~none].sum()), n=int(rows.sum()))
 
     def describe(self) -> str:
-        """The line that says it all: accuracy, n, interval and conditions; then false accepts."""
+        """One line: accuracy, n, interval and conditions; then false accepts."""
         on = f" on {self.on}" if self.on else ""
         line = f"accuracy{on} {self.accuracy.describe(**self.conditions)}"
         if not self.false_accepts.n:

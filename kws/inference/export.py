@@ -1,4 +1,4 @@
-"""Hand a trained model to other programs: as ONNX, compared with torch, or as safetensors.
+"""Export a trained model: as ONNX, compared with torch, or as safetensors.
 
 The ONNX graph reads features as `kws.audio.features` computes them and normalizes them itself:
 
@@ -172,7 +172,7 @@ def export_safetensors(trained: Trained, out: str | Path) -> None:
 
 
 def describe(trained: Trained) -> dict[str, str]:
-    """What a reader of the exported file must know, each value a string, lists and tables as JSON.
+    """Metadata of the exported file, each value a string, lists and tables as JSON.
 
     `features` says how they are computed (for speakers, who come as features, by which function),
     and with which numbers they are normalized, which the ONNX graph does by itself.

@@ -1,4 +1,4 @@
-"""Hand a recognizer to other programs: two ONNX graphs, the encoder and a step of the decoder.
+"""Export a recognizer as two ONNX graphs, the encoder and a step of the decoder.
 
     encoder: features (batch, frames, bands) float32, valid (batch, frames) bool
              -> memory (batch, quarter, d_model), memory_valid (batch, quarter), ctc (…, symbols)
@@ -164,7 +164,7 @@ def _inputs(
 
 
 def _describe(recognizer: Recognizer, half: str) -> dict[str, str]:
-    """What a reader of the file must know, lists and tables as JSON."""
+    """Metadata of the file, lists and tables as JSON."""
     features = dataclasses.asdict(recognizer.recipe.features) | {
         "computed_by": "kws.data.transcripts.utterance_features",
         "sample_rate": SAMPLE_RATE,

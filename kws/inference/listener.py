@@ -70,7 +70,7 @@ def train_listener(corpus: Path, settings: Recipe = SETTINGS, *, progress: bool 
 
 
 def recognize(judge: Trained, waveforms: Sequence[Float[Tensor, "_"]]) -> list[str]:
-    """The word that `judge` hears in each waveform (16 kHz), whatever its loudness and length."""
+    """The word that `judge` recognizes in each waveform (16 kHz), of any loudness and length."""
     if not waveforms:
         return []
     logits = judge.logits(judge.features(as_clips(waveforms)))

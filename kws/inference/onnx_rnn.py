@@ -20,7 +20,7 @@ from kws.models.recurrent import BidirectionalRnn
 
 OPSET = 18
 KINDS = ("weight_ih", "weight_hh", "bias_ih", "bias_hh")  # of nn.GRU and nn.LSTM
-GATES = {  # where ONNX's gates stand in torch's order
+GATES = {  # the indices of ONNX's gates in torch's order
     "GRU": (1, 0, 2),  # update, reset, new; torch: reset, update, new
     "LSTM": (0, 3, 1, 2),  # input, output, forget, cell; torch: input, forget, cell, output
 }

@@ -91,7 +91,7 @@ class OnnxStream:
     def step(
         self, frames: Float[np.ndarray, "T F"], state: list[np.ndarray]
     ) -> tuple[Float[np.ndarray, "S C"], list[np.ndarray]]:
-        """Posteriors after each of the next steps, and the state behind them."""
+        """Posteriors after each of the next steps, and the next state."""
         given = dict(zip(self.inputs, [frames[None], *state], strict=True))
         logits, *state = self.session.run(None, given)
         return softmax(logits), state

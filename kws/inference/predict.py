@@ -202,7 +202,7 @@ def _read_speaker(path: Path, resample: bool, num_features: int) -> Segment:
 def windows(
     waveform: Float[np.ndarray, "N"],
 ) -> list[tuple[float, Float[np.ndarray, "W"]]]:
-    """Windows of one second that together hold every sample: their start in seconds, their samples.
+    """Windows of one second that cover every sample: their start in seconds, their samples.
 
     >>> [start for start, _ in windows(np.zeros(2 * SAMPLE_RATE + 1))]
     [0.0, 0.5, 1.0, 1.5]

@@ -89,7 +89,7 @@ def export_quantized(
     from onnxruntime.quantization.shape_inference import quant_pre_process
 
     class Reader(CalibrationDataReader):
-        """Batches of training clips, as the quantizer asks for them."""
+        """Batches of training clips, in the quantizer's interface."""
 
         def __init__(self) -> None:
             self.batches = _calibration(trained, training)

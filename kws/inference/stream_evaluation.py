@@ -77,7 +77,6 @@ class AlarmRate:
         )
 
     def as_dict(self) -> dict[str, float | int | None]:
-        """For JSON."""
         rate = self.value if self.hours else None
         high = self.high if self.hours else None
         return {
@@ -90,7 +89,6 @@ class AlarmRate:
 
 
 def _poisson_cdf(count: int, mean: float) -> float:
-    """Probability of at most `count`."""
     terms = (i * math.log(mean) - mean - math.lgamma(i + 1) for i in range(count + 1))
     return math.fsum(math.exp(term) for term in terms)
 
@@ -108,7 +106,7 @@ def _mean_where(rising: Callable[[float], float], level: float) -> float:
 
 @dataclass(frozen=True, kw_only=True)
 class WordScore:
-    """One word, or all: how many were missed, and how often it was heard where it was not said."""
+    """One word, or all: misses and false alarms."""
 
     word: str
     missed: Proportion  # `correct` counts the misses
@@ -126,7 +124,7 @@ class Point:
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Scored:
-    """A recording as the model heard it: `times` (H,), `posteriors` (H, C), and its truth."""
+    """A recording and the model's output: `times` (H,), `posteriors` (H, C), and its truth."""
 
     file: str
     times: list[float]

@@ -49,7 +49,7 @@ class StreamModel(Protocol):
         ...
 
     def step(self, frames: np.ndarray, state: Any) -> tuple[Float[np.ndarray, "S C"], Any]:
-        """Posteriors after each of the next steps, of frames (T, F), and the state behind them."""
+        """Posteriors after each of the next steps, of frames (T, F), and the next state."""
         ...
 
 
@@ -133,7 +133,7 @@ class Steps:
 
 @dataclass
 class ListeningTime:
-    """How much was heard in how much time; filled while the stream is read."""
+    """Seconds of audio and of computing; filled while the stream is read."""
 
     seconds: float = 0.0  # of audio
     busy: float = 0.0  # seconds of computing
@@ -203,7 +203,7 @@ def listen(
     newest: bool = False,
     spent: ListeningTime | None = None,
 ) -> Iterator[Event]:
-    """The words in a stream, each as soon as it is heard; the last, in a second of silence."""
+    """The words in a stream, each as soon as it is detected; a second of silence is appended."""
     detector = Detector(model.labels, trigger)
     for seconds, row in posteriors(
         model, blocks, hop_ms=trigger.hop_ms, then_silence=True, newest=newest, spent=spent

@@ -1,4 +1,4 @@
-"""The two result files this field asks for: Kaggle's keyword CSV and the homework's speaker CSV.
+"""The two result files: Kaggle's keyword CSV and the homework's speaker CSV.
 
     fname,label                 Id,Category
     clip_000044442.wav,yes      uttr-0123….pt,id00464
@@ -25,7 +25,7 @@ KAGGLE_LABELS = PROTOCOLS["kaggle-12"].labels
 
 @dataclass(frozen=True, kw_only=True)
 class CsvFormat:
-    """Header of a result file, and the file names its first column holds."""
+    """Header of a result file, and the file names in its first column."""
 
     name: str
     header: tuple[str, str]
@@ -58,7 +58,7 @@ def check_csv(
     *,
     exact: bool = False,
 ) -> dict[str, str]:
-    """Read a result file back as {file name: label}, or say what is wrong first.
+    """Read a result file as {file name: label}; the first fault is an error.
 
     Args:
         path: the CSV file, UTF-8.
@@ -89,7 +89,6 @@ def check_csv(
 
 
 def _check_bytes(path: Path) -> None:
-    """Refuse a byte-order mark and carriage returns."""
     data = path.read_bytes()
     if data.startswith((codecs.BOM_UTF8, codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
         raise UsageError(

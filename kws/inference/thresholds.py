@@ -1,4 +1,4 @@
-"""Two more classes for a model that only knows words: what it is not sure of.
+"""Two more classes for a model of words only, given by low confidence.
 
 A report on the challenge trained on 30 words and let confidence decide the rest: below 0.3 silence,
 below 0.5 unknown. Here this is a rule of evaluation, so that it can be tried on any model of words.
@@ -63,7 +63,7 @@ class Thresholds:
         return answers.masked_fill(confidence < self.silence, silence)
 
     def instead_of(self, label: str, confidence: float) -> str:
-        """What is said of one clip: its label, or "unknown" or "silence" for want of confidence.
+        """The class of one clip: its label, or "unknown" or "silence" for low confidence.
 
         >>> [Thresholds().instead_of("yes", confidence) for confidence in (0.5, 0.4, 0.2)]
         ['yes', 'unknown', 'silence']

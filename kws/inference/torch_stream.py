@@ -59,7 +59,7 @@ class TorchStream:
     def step(
         self, frames: Float[np.ndarray, "T F"], state: State
     ) -> tuple[Float[np.ndarray, "S C"], State]:
-        """Softmax of the logits after each step, and the state behind them."""
+        """Softmax of the logits after each step, and the next state."""
         logits, state = step_logits(self.trained, torch.from_numpy(frames)[None], state)
         return logits[0].float().softmax(dim=1).cpu().numpy(), state
 

@@ -32,7 +32,7 @@ class TrainedPrior:
     known: KnownCodec
     recipe: Recipe
     words: tuple[str, ...]
-    step: int  # optimizer steps behind these weights
+    step: int  # optimizer steps of these weights
 
     @torch.inference_mode()
     def draw(

@@ -1,4 +1,4 @@
-"""A keyword model as one ONNX graph that hears: waveform in, logits out, features included.
+"""A keyword model as one ONNX graph from waveform to logits, features included.
 
     waveform (1, 16000) float32, shown (1, frames, size) float32
         ->  logits (1, classes), spectrogram (1, frames, SPECTROGRAM_MELS), embedding (1, width)
@@ -47,7 +47,7 @@ Features = Callable[[Tensor], Tensor]  # waveform (B, N) -> what the model reads
 
 
 class FromWaveform(nn.Module):
-    """`model` behind `features`; both of the user's own making, if they like."""
+    """`features`, then `model`; either may be the user's own."""
 
     def __init__(self, model: nn.Module, features: Features):
         super().__init__()
@@ -58,14 +58,14 @@ class FromWaveform(nn.Module):
     def forward(
         self, waveform: Float[Tensor, "B N"], shown: Float[Tensor, "B T F"]
     ) -> tuple[Float[Tensor, "B C"], Float[Tensor, "B T M"], Float[Tensor, "B D"]]:
-        """waveform (B, N) -> logits (B, C), a spectrogram to look at, and the embedding (B, D)."""
+        """waveform (B, N) -> logits (B, C), a spectrogram to plot, and the embedding (B, D)."""
         embedding = self.body(self.features(waveform) * shown)
         spectrogram = log_mel(waveform, n_mels=SPECTROGRAM_MELS)
         return self.head(embedding), spectrogram, embedding + 0.0  # never the same as an output
 
 
 def example_waveforms() -> Float[Tensor, "5 N"]:
-    """What graph and model are compared on: levels a million apart in power, a chirp, silence."""
+    """Inputs for comparing graph and model: powers a million apart, a chirp, silence."""
     noise = torch.randn(CLIP_SAMPLES, generator=torch.Generator().manual_seed(0))
     seconds = torch.arange(CLIP_SAMPLES) / SAMPLE_RATE
     chirp = 0.5 * (2 * torch.pi * (100 + 1500 * seconds) * seconds).sin() + 1e-3 * noise

@@ -86,7 +86,7 @@ def write_page(
     if not words:
         raise UsageError(f"none of the labels is a word: {', '.join(labels)}: name at least one")
     if out.exists() and not (out / SETTINGS).is_file() and (out.is_file() or any(out.iterdir())):
-        raise UsageError(f"{out}: holds something other than such a page: choose another folder")
+        raise UsageError(f"{out}: contains something other than such a page: choose another folder")
     files = {f"runtime/{name}": data for name, data in runtime_files(runtime).items()}
     files |= {path.name: path.read_bytes() for path in sorted(FILES.iterdir()) if path.is_file()}
     with tempfile.TemporaryDirectory() as scratch:
@@ -166,7 +166,7 @@ def compressed(path: Path, changed: int) -> bytes:
 
 
 class Handler(http.server.SimpleHTTPRequestHandler):
-    """Files with the types that browsers insist on, whatever this system thinks; no log."""
+    """Serve files with the types that browsers require on any system; no log."""
 
     extensions_map = {**http.server.SimpleHTTPRequestHandler.extensions_map, **TYPES}  # noqa: RUF012
 

@@ -69,7 +69,7 @@ def _from_folder(folder: Path) -> dict[str, bytes]:
                 pairs = zip(names, FILES.values(), strict=True)
                 return {page: (place / name).read_bytes() for name, page in pairs}
     raise UsageError(
-        f"{folder}: holds no ONNX Runtime Web, {', '.join(FILES)}: name the folder dist of the npm "
+        f"{folder}: contains no ONNX Runtime Web, {', '.join(FILES)}: name folder dist of the npm "
         f"package {PACKAGE}"
     )
 
@@ -83,7 +83,6 @@ def _is_whole(folder: Path) -> bool:
 
 
 def _packed(scratch: Path) -> bytes:
-    """The package as npm packs it."""
     npm = shutil.which("npm")
     if npm is None:
         raise UsageError(f"npm is not installed, which fetches {PACKAGE}: install it, or {BY_HAND}")

@@ -26,7 +26,7 @@ def attention_weights(
     valid: Bool[Tensor, "B S"] | None = None,
     bias: Float[Tensor, "#B #H T S"] | None = None,
 ) -> Float[Tensor, "B H T S"]:
-    """How much each query looks at each key: positive, and over the valid keys sums to 1.
+    """The weight of each key for each query: positive, with sum 1 over the valid keys.
 
     `valid` is True on real audio and False on padding; padded keys get weight zero. `bias` is
     added to the scores before the softmax.
@@ -69,9 +69,9 @@ def attend_fused(
     bias: Float[Tensor, "#B #H T S"] | None = None,
     dropout: float = 0.0,
 ) -> Float[Tensor, "B H T K"]:
-    """The same as `attend`, without the (T, S) weights in memory where the device knows how.
+    """The same as `attend`, without the (T, S) weights in memory where the device supports it.
 
-    On a CPU the fused call does not know how to drop weights: with dropout they are written out.
+    The fused call has no dropout on a CPU: with dropout the weights are written out.
     """
     if dropout and q.is_cpu:
         return drop(attention_weights(q, k, valid, bias), dropout) @ v
@@ -116,7 +116,7 @@ class MultiHeadSelfAttention(nn.Module):
     def forward(
         self, x: Float[Tensor, "B T D"], valid: Bool[Tensor, "B T"] | None = None
     ) -> Float[Tensor, "B T D"]:
-        """Let every frame look at every valid frame."""
+        """Let every frame attend to every valid frame."""
         q, k, v = self.project(x)
         bias = self.position_scores(q, k)
         y = attend_fused(q, k, v, valid, bias, self.dropout if self.training else 0.0)

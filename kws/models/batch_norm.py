@@ -153,7 +153,7 @@ class MaskedBatchNorm(nn.Module):
         others = [axis for axis in range(x.ndim) if axis != channel]
         shape = [-1 if axis == channel else 1 for axis in range(x.ndim)]
 
-        values = x.numel() // self.num_features  # behind each mean, if all frames are valid
+        values = x.numel() // self.num_features  # in each mean, if all frames are valid
         if valid is None:
             hidden, count = None, wide.new_tensor(values)
         else:

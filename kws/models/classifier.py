@@ -112,7 +112,7 @@ class LinearFrontEnd(nn.Module):
     def forward(
         self, features: Float[Tensor, "B T F"], valid: Bool[Tensor, "B T"] | None = None
     ) -> tuple[Float[Tensor, "B T D"], Bool[Tensor, "B T"] | None]:
-        """Project; what the padding holds, even NaN, is dropped here."""
+        """Project; the padding is cleared here, even of NaN."""
         return self.project(zero_padding(features.mT, valid).mT), valid
 
 
@@ -141,7 +141,7 @@ FRONT_ENDS = {"linear": LinearFrontEnd, "conv": ConvFrontEnd}
 
 
 class SequenceClassifier(nn.Module):
-    """Front end → positions → encoder → pooling over time → classifier, whatever they are.
+    """Front end → positions → encoder → pooling over time → classifier, of any kind.
 
     Args:
         front_end: (features, valid) -> (x, valid), possibly with fewer frames.

@@ -17,7 +17,7 @@ from kws.settings import Fraction, Layers, Size
 
 
 class CausalLayer(nn.Module):
-    """Self-attention that never looks ahead, and a feed-forward network; pre-norm.
+    """Causal self-attention and a feed-forward network; pre-norm.
 
     4 D² + 9 D + 2 D E + E parameters. Raises ValueError if `num_heads` does not divide `d_model`.
     """

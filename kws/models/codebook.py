@@ -124,7 +124,7 @@ class Codebook(nn.Module):
     ):
         super().__init__()
         if num_codes < 2:
-            raise ValueError(f"a codebook of {num_codes} says nothing: choose 2 codes or more")
+            raise ValueError(f"num_codes={num_codes} encodes nothing: choose 2 codes or more")
         if not 0 <= momentum < 1:
             raise ValueError(f"momentum={momentum} must be 0 or more, and less than 1")
         self.momentum, self.floor, self.commitment = momentum, floor, commitment

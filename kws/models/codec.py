@@ -65,11 +65,11 @@ class Codec(nn.Module):
         return self._decoded(q), codes, loss
 
     def encode(self, mel: Float[Tensor, "B T F"]) -> Int[Tensor, "B t"]:
-        """The codes alone; the codebook stays as it is, whatever the mode. Errors as `forward`."""
+        """The codes alone; the codebook does not change in either mode. Errors as `forward`."""
         return self.codebook.nearest(self._encoded(mel))
 
     def decode(self, codes: Int[Tensor, "B t"]) -> Float[Tensor, "B T F"]:
-        """The log-mels that codes stand for."""
+        """Decode codes to log-mels."""
         return self._decoded(self.codebook.vectors[codes])
 
     def _encoded(self, mel: Float[Tensor, "B T F"]) -> Float[Tensor, "B t D"]:

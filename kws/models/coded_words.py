@@ -33,7 +33,7 @@ def codec_like(weights: Mapping[str, Tensor]) -> Codec:
         width, n_mels, _ = first.shape
         num_codes, code_width = vectors.shape
     except (KeyError, ValueError) as error:
-        raise RuntimeError("these are no weights of a codec") from error
+        raise RuntimeError("these are not the weights of a codec") from error
     codec = Codec(n_mels, width, code_width, num_codes)
     codec.load_state_dict(dict(weights))
     return codec

@@ -90,7 +90,7 @@ class Formula:
 
     @property
     def value(self) -> int:
-        # only expressions of this module get here, never a text of somebody else
+        # only expressions of this module get here, never untrusted text
         return eval(self.expression, {"__builtins__": {}}, dict(self.values))
 
     def __str__(self) -> str:
@@ -257,7 +257,7 @@ def parts_of_speech_transformer(config: SpeechTransformerConfig) -> Parts:
 
 
 def parts_of_speech_gru(config: SpeechGruConfig) -> Parts:
-    """Subsampling, bidirectional GRUs, CTC; a GRU that writes, attention behind it, logits."""
+    """Subsampling, bidirectional GRUs, CTC; a GRU decoder, then attention, logits."""
     d, h, symbols = config.d_model, config.hidden_size, config.num_classes
     parts = {
         "subsample": subsampling(config),

@@ -1,4 +1,4 @@
-"""Connectionist temporal classification: a text without knowing when each letter was said.
+"""Connectionist temporal classification: texts without an alignment.
 
 Source: Graves et al. 2006, sections 3 and 4 (https://doi.org/10.1145/1143844.1143891).
 Parity: `F.ctc_loss`, float64, 1e-12.
@@ -20,7 +20,7 @@ BLANK = 0
 
 
 def collapse(path: Int[Tensor, "T"]) -> list[int]:
-    """The text that a path stands for: repeats merged first, then blanks removed.
+    """The text of a path: repeats merged first, then blanks removed.
 
     >>> collapse(torch.tensor([0, 3, 3, 0, 3, 4, 4]))
     [3, 3, 4]

@@ -1,4 +1,4 @@
-"""The Transformer decoder: what has been written so far, and what was heard.
+"""The Transformer decoder, over the text so far and the encoder's output.
 
 Source: Vaswani et al. 2017, section 3.1 (https://arxiv.org/abs/1706.03762).
 Parity: `nn.TransformerDecoderLayer`, post-norm and pre-norm, float64, 1e-12.
@@ -61,7 +61,7 @@ class CrossAttention(nn.Module):
         *,
         causal: bool = False,
     ) -> Float[Tensor, "B U D"]:
-        """Let every symbol look at every valid frame of the memory, or `causal` at none ahead."""
+        """Let every symbol attend to every valid frame of the memory; `causal`: to none ahead."""
         q, k, v = self.project(x, memory)
         bias = causal_bias(x.shape[1], x) if causal else None
         return self.out(attend_fused(q, k, v, valid, bias).transpose(1, 2).flatten(2))
@@ -127,7 +127,7 @@ class DecoderLayer(nn.Module):
         memory: Float[Tensor, "B T D"],
         valid: Bool[Tensor, "B T"] | None = None,
     ) -> Float[Tensor, "B U D"]:
-        """y: what was written; memory: what was heard, `valid` where it is real."""
+        """y: the text so far; memory: the encoder's output, `valid` on real frames."""
         if self.norm_first:
             z = self.norm_self(y)
             y = y + self.dropout(self.self_attention(z, z, causal=True))

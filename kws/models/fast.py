@@ -105,7 +105,7 @@ def _is_for_onednn(x: Tensor, weight: Tensor) -> bool:
     )
 
 
-LEVELS = 1 << 16  # what sixteen bits can tell apart
+LEVELS = 1 << 16  # values of sixteen bits
 
 
 def drop(x: Float[Tensor, "*shape"], probability: float) -> Float[Tensor, "*shape"]:

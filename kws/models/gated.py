@@ -1,4 +1,4 @@
-"""A network of its own for silence and unknown, in front of one that only tells words apart.
+"""A separate network for silence and unknown, before one that only distinguishes words.
 
 Proposed, not tried, in the report on the Kaggle challenge. Two CRNNs that share nothing hear the
 same clip: the gate tells silence, other words and commands apart, the second which command it is,

@@ -45,7 +45,7 @@ class KeywordTransformerConfig:
     # "strided", "unstrided" or "max-pool" convolutions, or "frames": each frame a token
     stem: str = "strided"
     channels: tuple[Size, Size] = (32, 64)  # output channels of the two convolutions
-    # what tells tokens apart: "none" (the report's best), "sinusoidal" or "learned"
+    # positions of the tokens: "none" (the report's best), "sinusoidal" or "learned"
     positions: str = "none"
     # size of the table of learned positions, without the cls token: the longest input. 98 frames
     # are a second in KWT's own features; `kws.audio.features` makes it 101

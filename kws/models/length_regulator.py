@@ -14,7 +14,7 @@ from torch import Tensor
 def regulate(
     x: Float[Tensor, "B U D"], durations: Int[Tensor, "B U"]
 ) -> tuple[Float[Tensor, "B T D"], Bool[Tensor, "B T"]]:
-    """Repeat vector i so often as its duration says; y is padded with zeros, `valid` says where.
+    """Repeat vector i as often as its duration; y is zero in the padding, `valid` its mask.
 
     T is the longest sum of durations. A duration of 0 leaves its phoneme out. The gradient of a
     vector is the sum of the gradients of its copies. Raises ValueError: a negative duration, or no
@@ -25,7 +25,7 @@ def regulate(
     ends = durations.cumsum(dim=1)  # (B, U)
     num_frames = int(ends[:, -1].max())
     if num_frames == 0:
-        raise ValueError("all durations are 0: nothing is left to say")
+        raise ValueError("all durations are 0: no frames are left")
     frames = torch.arange(num_frames, device=x.device)
     valid = frames < ends[:, -1:]
     whose = torch.searchsorted(ends, frames.expand(len(x), -1).contiguous(), right=True)

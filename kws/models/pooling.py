@@ -84,7 +84,7 @@ class AttentionPooling(nn.Module):
         return weighted_pool(x, self.scores(x), valid)
 
     def scores(self, x: Float[Tensor, "B T D"]) -> Float[Tensor, "B T"]:
-        """How much each frame has to say, before the softmax."""
+        """The score of each frame, before the softmax."""
         return self.score(x).squeeze(-1)
 
     def weights(
@@ -117,7 +117,7 @@ class SelfAttentivePooling(nn.Module):
         return weighted_pool(x, self.scores(x), valid)
 
     def scores(self, x: Float[Tensor, "B T D"]) -> Float[Tensor, "B T"]:
-        """How much each frame has to say, before the softmax."""
+        """The score of each frame, before the softmax."""
         return self.context(torch.tanh(self.hidden(x))).squeeze(-1)
 
     def weights(

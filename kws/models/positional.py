@@ -1,4 +1,4 @@
-"""Where a frame stands: sinusoidal, learned and relative positions.
+"""Positions of frames: sinusoidal, learned and relative.
 
 Sources: sinusoids, Vaswani et al. 2017, section 3.5 (https://arxiv.org/abs/1706.03762);
 relative attention, Dai et al. 2019, "Transformer-XL", section 3.3
@@ -134,5 +134,5 @@ class RelativeSelfAttention(MultiHeadSelfAttention):
 
 
 def _precise(x: Tensor) -> torch.dtype:
-    """At least float32: bfloat16 cannot tell position 256 from 257."""
+    """At least float32: bfloat16 has the same value for positions 256 and 257."""
     return torch.float64 if x.dtype == torch.float64 else torch.float32

@@ -1,4 +1,4 @@
-"""Where a patch stands in a spectrogram: tables over bands and time, and tables of another size.
+"""Positions of patches: tables over bands and time, and their interpolation to other sizes.
 
 Sources: Gong et al. 2021, section 2.2 (https://arxiv.org/abs/2104.01778), a vector for each place
 of the grid, interpolated for another grid; Koutini et al. 2022, "PaSST", section 2
@@ -14,12 +14,12 @@ from torch import Tensor, nn
 
 from kws.models.positional import sinusoids
 
-TURNS = (8.0, 24.0)  # positions of a whole axis, bands and time: what sinusoids tell apart
+TURNS = (8.0, 24.0)  # positions of a whole axis, bands and time, in the angles of sinusoids
 SCALE = 0.5  # of the sinusoids, beside tokens of deviation near 0.5
 
 
 def sinusoids_2d(rows: int, columns: int, d_model: int) -> Float[Tensor, "D f t"]:
-    """Half of the features say which band row, half which time column.
+    """Half of the features encode the band row, half the time column.
 
     Places are shares of the whole axis (the middle of a patch), so a finer grid over the same clip
     has the same vector at the same place. Raises ValueError if `d_model` is not divisible by 4:

@@ -1,4 +1,4 @@
-"""wav2vec 2.0 and AST, the large pretrained peers: models of transformers behind our interface.
+"""wav2vec 2.0 and AST, two large pretrained models of transformers, in our interface.
 
 Each brings a front end of its own, so both read waveforms (`features.kind = "waveform"`), all of
 one length. Their weights are random until `load_pretrained` takes published ones from a folder or,
@@ -106,7 +106,7 @@ class Pretrained(nn.Module):
     def _require(self, config: Any, where: str) -> None:
         if config.model_type != self.kind:
             raise UsageError(
-                f"{where} holds {config.model_type}, and the recipe's model is {self.kind}: "
+                f"{where} contains {config.model_type}, and the recipe's model is {self.kind}: "
                 "name the folder of another model"
             )
         for theirs, ours in self.sizes.items():

@@ -171,7 +171,7 @@ RECOGNIZERS: dict[str, Entry] = {  # (features, valid, symbols) -> logits of dec
     "speech-transformer": Entry(
         speech_transformer.SpeechTransformer,
         speech_transformer.SpeechTransformerConfig(),
-        "strided convolutions, 3 layers that hear, 2 that spell, CTC",
+        "strided convolutions, 3 encoder layers, 2 decoder layers, CTC",
     ),
     "speech-gru": Entry(
         speech_gru.SpeechGru,

@@ -58,7 +58,7 @@ class ConvLstm(nn.Module):
         self.of_state = nn.Conv1d(channels, 4 * channels, 3, padding=1, bias=False)
 
     def forward(self, x: Float[Tensor, "B C F T"]) -> Float[Tensor, "B C F T"]:
-        """The state after each frame; it never hears a later one."""
+        """The state after each frame, independent of later ones."""
         state = cell = torch.zeros_like(x[..., 0])
         states = []
         for gates in self.of_input(x).unbind(-1):

@@ -87,7 +87,7 @@ def summarize(
 
 
 class _WrittenOut(TorchFunctionMode):
-    """Attention by its formula, maps and all, wherever the fused call is asked for."""
+    """Attention by its formula, maps included, in place of the fused call."""
 
     def __torch_function__(
         self,

@@ -1,4 +1,4 @@
-"""Transformers, Conformers and Branchformers that tell who is speaking, or which word it was.
+"""Transformers, Conformers and Branchformers that classify speakers or words.
 
 Sources: the speaker homework, whose sample model has 125,896 parameters for 600 speakers, and its
 laboratory, which printed 154.88k for an encoder. One layer of `LABORATORY_ENCODER`, however often

@@ -42,7 +42,7 @@ class SpectrogramTransformerConfig:
     head_norm: bool = False  # a norm of its own in front of the classifier, as AST has it
     # rows and columns of the grid that each step of training drops
     patchout: tuple[SizeOrZero, SizeOrZero] = (0, 0)
-    token_patchout: SizeOrZero = 0  # tokens that it drops besides, wherever they stand
+    token_patchout: SizeOrZero = 0  # single tokens that it drops besides, anywhere
     d_model: Size = 96  # width of the tokens
     num_heads: Size = 4  # attention heads of a layer; must divide `d_model`
     num_layers: Layers = 3  # encoder layers, pre-norm with GELU

@@ -65,7 +65,7 @@ class SpeechGru(nn.Module):
     def encode(
         self, mel: Float[Tensor, "B N F"], valid: Bool[Tensor, "B N"] | None = None
     ) -> tuple[Float[Tensor, "B T D"], Bool[Tensor, "B T"] | None]:
-        """What was heard, a quarter of the frames, and which of them are real."""
+        """Encoder output (B, ⌈N/4⌉, D) and its padding mask."""
         x, valid = self.subsample(mel, valid)
         return self.narrow(self.dropout(self.encoder(self.dropout(x), valid))), valid
 

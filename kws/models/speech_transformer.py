@@ -86,14 +86,14 @@ class SpeechTransformerConfig:
     num_classes: Size = 19  # symbols of the alphabet, blank, start and end among them
     num_features: Size = 40  # mel bands of the input
     channels: Size = 16  # of the two convolutions
-    # what stands after them: "attention-2d", "attention-1d", "res-cnn", "res-cnn-lstm"
+    # the layers after them: "attention-2d", "attention-1d", "res-cnn", "res-cnn-lstm"
     module: str = "attention-2d"
     # how many of it; the paper has 2 of an attention, or 4 of the others
     num_modules: SizeOrZero = 0
     d_model: Size = 128  # width D
     num_heads: Size = 4  # attention heads
     d_ff: Size = 256  # width of the feed-forward networks
-    num_encoder_layers: Size = 3  # layers that hear
+    num_encoder_layers: Size = 3  # layers of the encoder
     num_decoder_layers: SizeOrZero = 2  # layers that write; 0 leaves the decoder out (CTC alone)
     dropout: Finite = 0.1  # probability of zeroing a feature while training
 
@@ -127,7 +127,7 @@ class SpeechTransformer(nn.Module):
     def encode(
         self, mel: Float[Tensor, "B N F"], valid: Bool[Tensor, "B N"] | None = None
     ) -> tuple[Float[Tensor, "B T D"], Bool[Tensor, "B T"] | None]:
-        """What was heard, a quarter of the frames, and which of them are real."""
+        """Encoder output (B, ⌈N/4⌉, D) and its padding mask."""
         x, valid = self.subsample(mel, valid)
         return self.encoder(self.positions(x), valid), valid
 

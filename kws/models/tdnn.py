@@ -21,7 +21,7 @@ from kws.models.frontend import convolve
 from kws.models.pooling import mean_pool
 from kws.settings import Finite, Size, SizeOrZero
 
-KERNELS = (5, 3, 3, 1, 1)  # frames that a layer looks at,
+KERNELS = (5, 3, 3, 1, 1)  # frames that a layer reads,
 DILATIONS = (1, 2, 3, 1, 1)  # and how far they lie apart: ±2, ±2, ±3, 0, 0
 VARIANCE_FLOOR = 1e-5  # keeps the gradient of a square root finite where nothing varies
 

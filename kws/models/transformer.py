@@ -28,7 +28,7 @@ ATTENTIONS = {"none": MultiHeadSelfAttention, "relative": RelativeSelfAttention}
 def self_attention(
     positions: str, d_model: int, num_heads: int, dropout: float, *, qkv_bias: bool = True
 ) -> MultiHeadSelfAttention:
-    """Self-attention that does not know where a frame stands ("none"), or how far off ("relative").
+    """Self-attention without positions ("none"), or with distances ("relative").
 
     Raises ValueError for other positions, and if the numbers do not fit.
     """

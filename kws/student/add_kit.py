@@ -66,7 +66,7 @@ def read_kit(source: Path) -> KitFiles:
 
 
 def find_unfinished(kit: KitFiles, course: Path) -> list[str]:
-    """Assignments with a TODO left whose finished modules the kit brings and the course lacks."""
+    """Assignments with a TODO left whose finished modules are in the kit, not in the course."""
     found = []
     for number, paths in sorted(kit.answers.items()):
         if all((course / path).exists() for path in paths):
@@ -84,7 +84,7 @@ def add_kit(kit: KitFiles, course: Path) -> AddedFiles:
     known = _manifest((course / MANIFEST).read_bytes(), course / MANIFEST)
     if kit.number < known["kit"]:
         raise UsageError(
-            f"kit {kit.number} is older than kit {known['kit']}, which is here and holds it: "
+            f"kit {kit.number} is older than the installed kit {known['kit']}, which includes it: "
             "nothing to do"
         )
     with hold_lock(course) as held:

@@ -122,7 +122,7 @@ class Kernel:
         self.data_classes: set[str] = set()
 
     def run(self, number: int, source: str, mode: str) -> None:
-        """Run one cell: its checks are told, its error is remembered for who needs its names."""
+        """Run one cell and report its checks; its error is kept for cells that need its names."""
         name = f"<cell {number}>"
         linecache.cache[name] = (len(source), None, source.splitlines(keepends=True), name)
         text = CellText(source)
@@ -200,7 +200,7 @@ class Kernel:
                     self.attempt(statement)
 
     def check(self, body: list[ast.stmt], name: str) -> None:
-        """The checks of a cell, each told; what fails between them fails those that follow."""
+        """Report each check of a cell; an error between them fails those that follow."""
         broken: Finding | None = None
         unmet: dict[str, str] = {}  # name -> the failed check that would have made it
         for node in body:
@@ -230,7 +230,7 @@ class Kernel:
                 self.tell({"check": check, **finding, "printed": printed.text})
 
     def seed(self) -> None:
-        """The same numbers for the same check, whichever others were asked for."""
+        """Reset the seed, so that a check's numbers do not depend on other checks."""
         import torch
 
         torch.manual_seed(0)
@@ -327,7 +327,7 @@ def place_of(error: BaseException, name: str) -> tuple[str, int]:
 
 
 def definition_at(at: str, line: int) -> str:
-    """`Layer.forward`, the function or method of a cell that holds a line; "" outside of all."""
+    """`Layer.forward`, the function or method of a cell that contains a line; "" outside of all."""
     try:
         nodes = [*ast.walk(parse("".join(linecache.getlines(at))))]  # outer ones come first
     except (SyntaxError, ValueError, RecursionError, MemoryError):
@@ -376,7 +376,7 @@ def load() -> None:
 
 
 def load_one(name: str) -> None:
-    """Import one module ahead of the notebook that may want it; it tells, if it cannot."""
+    """Import one module in advance; an error is left to the notebook."""
     with warnings.catch_warnings(), suppress(Exception):
         warnings.simplefilter("ignore")
         importlib.import_module(name)
@@ -414,9 +414,9 @@ def serve_job(still_wanted: Callable[[], bool] = lambda: True) -> None:
     if model := job.get("model"):
         tell({"weights": kernel.misfit(model["make"], model["weights"])})
     tell({"done": True})
-    os._exit(0)  # threads that a cell left behind keep nobody waiting
+    os._exit(0)  # do not wait for threads that a cell started
 
 
 def main() -> None:
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # whoever started us ends us
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent ends this process
     serve_job()

@@ -21,7 +21,7 @@ MOST = 64 << 20  # bytes of one file that the grader reads
 
 @dataclass(frozen=True, kw_only=True)
 class HandInZip:
-    """The zip that was written, what is in it, and asked-for weights that were not there."""
+    """The zip, its contents, and requested weights that are missing."""
 
     path: Path
     files: tuple[str, ...]
@@ -29,12 +29,12 @@ class HandInZip:
 
 
 def student_name(given: str | None, notebook: Path) -> tuple[str, bool]:
-    """Who hands in (`given`, remembered, or this machine's user), and whether they said so."""
+    """The student's name (`given`, remembered, or this machine's user); whether it was given."""
     kept = notebook.with_name(NAME)
     if given is not None:
         name = " ".join(given.split())
         if not name or len(name) > LONGEST_NAME or not name.isprintable():
-            raise UsageError(f"--name {given!r}: give the name that the course knows you by")
+            raise UsageError(f"--name {given!r}: give your name as the course lists it")
         write_text(kept, f"{name}\n")
         return name, True
     try:

@@ -65,7 +65,7 @@ class ReleasedTask:
 
     @property
     def thoughts(self) -> list[tuple[str, str]]:
-        """What its section asks to think about, each with the answer that is folded below it."""
+        """The questions in its section, each with the folded answer below it."""
         return [(asked.strip(), answer.strip()) for asked, answer in ASKED.findall(self.section)]
 
     @property
@@ -75,7 +75,7 @@ class ReleasedTask:
 
     @property
     def questions(self) -> list[str]:
-        """What its checks ask when they recognize a mistake."""
+        """The questions of its checks for known mistakes."""
         return list(dict.fromkeys(_questions(self.checks)))
 
 
@@ -205,7 +205,7 @@ def _questions(cells: tuple[NotebookCell, ...]) -> Iterator[str]:
 
 
 def parse_target(text: str) -> Target:
-    """`2`, `02`, `2.1` or `2.1-attend-by-hand`. UsageError for what the course does not hold."""
+    """`2`, `02`, `2.1` or `2.1-attend-by-hand`. UsageError if not in the course."""
     found = TARGET.fullmatch(text)
     if not found or (found["check"] and not found["task"]):
         raise UsageError(f"{text!r} is not a task: write 2.1 for a task, or 02 for an assignment")

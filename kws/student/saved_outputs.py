@@ -1,4 +1,4 @@
-"""What the checks of a saved notebook said when their cells last ran in it."""
+"""The results of checks in a saved notebook's outputs."""
 
 import re
 from collections.abc import Mapping

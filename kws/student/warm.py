@@ -29,7 +29,7 @@ import kws
 from kws.files import cache_dir, lock
 
 MINUTES = 10.0  # without work, then it ends
-LOOK = 30.0  # seconds between two looks whether it is still wanted
+LOOK = 30.0  # seconds between two checks whether it is still needed
 START = 20.0  # seconds until its socket is there; torch is loaded after that
 ROOT = Path(kws.__file__).parents[1]
 SETTINGS = ("ATEN_", "CUDA_", "KMP_", "KWS_", "LD_", "MKL_", "OMP_", "ONEDNN_", "PYTHON", "TORCH")
@@ -48,7 +48,7 @@ class WarmProcess:
         self._code = -signal.SIGKILL
 
     def send(self, message: dict[str, Any]) -> None:
-        """Write a job, with our environment. Where the process is gone, `receive` tells."""
+        """Write a job, with our environment. If the process has ended, `receive` reports it."""
         environment = {**os.environ, "MPLBACKEND": "Agg"}
         with contextlib.suppress(OSError):
             line = json.dumps(message | {"environment": environment})
@@ -70,7 +70,7 @@ class WarmProcess:
         return self._code
 
     def close(self) -> None:
-        """End the process, whatever it does: the warm one does so when nobody listens."""
+        """End the process; the warm one ends when its connection is closed."""
         self._lines.close()
         self._connection.close()
 
@@ -188,9 +188,7 @@ class _Warm:
             waiting = [self.listener, self.woken, *self.children.values()]
             unused = more and not self.children
             ready, _, _ = select.select(waiting, [], [], 0.5 if unused else min(LOOK, idle))
-            if (
-                unused and not ready
-            ):  # nobody waits: one more module, so that the next check finds it
+            if unused and not ready:  # idle: import one more module for the next check
                 cell_process.load_one(more.pop(0))
             for each in ready:
                 last = time.monotonic()

@@ -29,7 +29,9 @@ class Alphabet:
         """Refuse letters that could not be distinguished."""
         for letter in self.letters:
             if len(letter) != 1 or self.letters.count(letter) > 1:
-                raise UsageError(f"the alphabet holds {letter!r}: name single letters, each once")
+                raise UsageError(
+                    f"the alphabet contains {letter!r}: name single letters, each once"
+                )
 
     @staticmethod
     def of(texts: Iterable[str]) -> "Alphabet":
@@ -59,7 +61,7 @@ class Alphabet:
             if letter not in self.letters:
                 known = "".join(self.letters)
                 raise UsageError(
-                    f"the alphabet has no {letter!r}, which {text!r} holds: it has {known!r}: "
+                    f"the alphabet has no {letter!r}, which is in {text!r}: it has {known!r}: "
                     "respell the text, or train with a larger alphabet"
                 )
         return torch.tensor([SPECIAL + self.letters.index(letter) for letter in text])

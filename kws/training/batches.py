@@ -91,7 +91,7 @@ def training_batch(
     generator: Generator,
     device: torch.device | None = None,
 ) -> TrainingBatch:
-    """Examples `rows`, augmented as the recipe says, on `device`, by default the split's."""
+    """Examples `rows`, augmented by the recipe, on `device`, by default the split's."""
     config, device = recipe.augment, device or split.labels.device
     labels = split.labels[rows.to(split.labels.device)].to(device)
     features, valid, labels = _training_features(split, recipe, rows, labels, generator)

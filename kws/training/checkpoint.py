@@ -1,4 +1,4 @@
-"""Trained models and their files: checkpoints, which hold all that is needed to use a model.
+"""Trained models and their files: checkpoints, which contain all that is needed to use a model.
 
     trained = load_model("runs/first")
     logits = trained.logits(trained.features(waveform))

@@ -31,7 +31,7 @@ PROTOCOL = "codec"
 TAKES, HELD_OUT = 30, 4  # of training, by default; of validation and of testing
 SHIFT = 8  # frames that a clip is moved by, at most, to either side
 MEAN, DEVIATION = -4.5, 4.0  # of all log-mels of clean words
-BATCH = 256  # clips that are looked at together
+BATCH = 256  # clips evaluated together
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)

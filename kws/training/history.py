@@ -80,7 +80,6 @@ def read_history(run_or_file: str | Path) -> History:
 
 
 def _is_row(row: Any) -> bool:
-    """Numbers under names, with at least one of the two losses."""
     if not isinstance(row, dict) or not {"step", "epoch", "lr", "train_loss"} <= row.keys():
         return False
     return all(type(value) in (int, float) for value in row.values()) and bool(

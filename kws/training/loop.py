@@ -199,7 +199,7 @@ def begin(
             "raise train.batch_size, lower train.accumulate or use fewer processes"
         )
     state = saved_state(out, resume, recipe, objective.data)
-    team.wait()  # nobody writes before everybody has read
+    team.wait()  # no process writes before all have read
     if state:
         run.load_state(state)
     if team.is_main:

@@ -236,7 +236,7 @@ class Train:
     save_every: NonNegativeInt = 0  # steps between checkpoints; 0: with every validation
     patience: NonNegativeInt = 0  # validations without improvement until it stops early; 0: never
     log_every: PositiveInt = (
-        20  # steps between two looks at the loss, each of which waits for a GPU
+        20  # steps between two readings of the loss, each of which waits for a GPU
     )
 
 
@@ -246,7 +246,7 @@ class Reported:
 
     accuracy: Percent | None = None  # on their test data; none where only words are known
     spread: Percent | None = None  # the ± beside it
-    n: PositiveInt | None = None  # test clips behind it, where known
+    n: PositiveInt | None = None  # number of test clips, where known
     train_accuracy: Percent | None = None  # beside it
     validation_accuracy: Percent | None = None
     minutes: NonNegative | None = None  # of training

@@ -71,7 +71,7 @@ def spell_split(split: TranscribedSplit, alphabet: Alphabet) -> SpelledSplit:
 
 
 def ctc_weight(model: AnyRecognizer) -> float:
-    """The share of CTC in the loss of a recognizer: all of it where there is no decoder."""
+    """The weight of CTC in the loss of a recognizer: 1 without a decoder."""
     return CTC_WEIGHT if decodes(model) else 1.0
 
 

@@ -1,4 +1,4 @@
-"""The splits that a recipe asks of a folder."""
+"""The splits of a folder for a recipe."""
 
 from pathlib import Path
 

@@ -46,7 +46,6 @@ class Times:
 
 
 def _read(path: Path) -> list[dict[str, Any]]:
-    """The lines of a file; none if it is missing or damaged."""
     try:
         rows = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
         return [row for row in rows if row["step"] >= 0 and row["seconds"] >= 0]

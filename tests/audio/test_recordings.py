@@ -41,7 +41,7 @@ BROKEN = {  # name: how it is made, what is wrong, the cure
     ),
     "header": (keep(lambda whole: whole[:30]), "before its first sample", "download it again"),
     "text": (keep(lambda whole: b"not a recording\n" * 9), "not audio", "wav or flac"),
-    "no samples": (sound(()), "holds no samples", "delete it"),
+    "no samples": (sound(()), "contains no samples", "delete it"),
     "nan": (sound((0.0, math.nan), "FLOAT"), "NaN", "16-bit PCM"),
     "missing": (lambda path, _: None, "no such file", "check the path"),
     "folder": (lambda path, _: path.mkdir(), "a folder", "audio file"),

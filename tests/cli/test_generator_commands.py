@@ -43,7 +43,7 @@ def test_a_voice_is_trained_and_says_a_text(kws, voice, tmp_path):
         (["train", "code-prior"], ["--init", "kws train codec"]),
         (["train", "speakers", "--data", "x", "--partial"], ["--partial does not apply to speak"]),
         (["train", "speakers", "--data", "x", "--words", "ja,nein"], ["--words does not apply"]),
-        (["train", "codec", "--set", "model.num_codes=1"], ["a codebook of 1 says nothing"]),
+        (["train", "codec", "--set", "model.num_codes=1"], ["num_codes=1 encodes nothing"]),
         (["train", "keywords"], ["--data is missing"]),
         (["train", "text-to-speech", "--set", "data.spoken=0"], ["data.spoken"]),
     ],

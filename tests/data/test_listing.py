@@ -252,7 +252,7 @@ def test_folders_without_words_get_one_sentence(tmp_path, name):
         path.mkdir()
     if name == "flat":
         (path / "x.wav").touch()
-    sentence = {"absent": "no such folder", "file": "unpack"}.get(name, "holds no word folders")
+    sentence = {"absent": "no such folder", "file": "unpack"}.get(name, "contains no word folders")
     with pytest.raises(UsageError, match=f"^{path}: .*{sentence}"):
         read_listing(path)
 

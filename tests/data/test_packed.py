@@ -126,7 +126,7 @@ def test_converted_pack_is_not_used_without_resampling(folder):
     ("spoil", "sentence"),
     [
         (lambda data: data[:100], "cut short"),
-        (lambda data: data[:40] + bytes(4), "holds no samples"),
+        (lambda data: data[:40] + bytes(4), "contains no samples"),
         (lambda data: b"", "empty"),
         (lambda data: b"version https://git-lfs.github.com/spec/v1\n", "git lfs pull"),
         (None, "no"),

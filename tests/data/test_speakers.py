@@ -275,9 +275,9 @@ BYTES = {  # name: how the bytes of a file change, what is wrong
     "pickle": (lambda data: pickle.dumps(os.getcwd), "not a plain tensor"),
 }
 TENSORS = {  # name: what is saved in place of the features, what is wrong
-    "nan": (fill_band(torch.nan), "holds NaN or infinite values"),
-    "infinite": (fill_band(torch.inf), "holds NaN or infinite values"),
-    "huge": (fill_band(1e9), "holds values beyond float16"),
+    "nan": (fill_band(torch.nan), "contains NaN or infinite values"),
+    "infinite": (fill_band(torch.inf), "contains NaN or infinite values"),
+    "huge": (fill_band(1e9), "contains values beyond float16"),
     "wide": (lambda mel: mel.repeat(1, 2), "10 mel bands where n_mels says 5"),
     "flat": (torch.flatten, r"a tensor of shape \(\d+,\) where \(frames, 5\)"),
     "none": (lambda mel: mel[:0], r"a tensor of shape \(0, 5\)"),

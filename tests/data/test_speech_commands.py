@@ -280,7 +280,7 @@ def test_unlabeled_folder(tmp_path, below):
 def test_unlabeled_folder_without_recordings(tmp_path, archive):
     with pytest.raises(UsageError, match="it is empty"):
         load_unlabeled(tmp_path)
-    with pytest.raises(UsageError, match="it holds folders"):
+    with pytest.raises(UsageError, match="it contains folders"):
         load_unlabeled(archive)
     with pytest.raises(UsageError, match="no such folder"):
         load_unlabeled(tmp_path / "absent")

@@ -53,7 +53,7 @@ def test_batches_hold_every_utterance_once_with_neighbors_in_length_together(fol
         (HEADER + "0.wav,s,training,\n", "line 2: no text"),
         (HEADER + "0.wav,s,trainig,one\n", "unknown split 'trainig' .did you mean 'training'"),
         (HEADER + "99.wav,s,training,one\n", "line 2: 99.wav: no such file"),
-        (HEADER + "0.wav,s,training,one\n" * 2, "0.wav stands in it twice"),
+        (HEADER + "0.wav,s,training,one\n" * 2, "0.wav occurs twice"),
         (HEADER + "0.wav,s,testing,one\n", "no utterance of the training split"),
         ("file,speaker,split,text,starts\n0.wav,s,training,one,x\n", "starts='x'"),
     ],

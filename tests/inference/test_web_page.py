@@ -124,7 +124,7 @@ def test_no_file_of_ours_asks_another_host():
 
 def test_a_page_is_replaced_and_anything_else_is_kept(page, model, runtime, tmp_path):
     (tmp_path / "thesis.txt").write_text("years of work")
-    with pytest.raises(UsageError, match=r"holds something other .* choose another folder"):
+    with pytest.raises(UsageError, match=r"contains something other .* choose another folder"):
         write_page(tmp_path, model, LABELS, features, examples={}, runtime=runtime)
     assert [path.name for path in tmp_path.iterdir()] == ["thesis.txt"]
     before = (page / "model.onnx").read_bytes()

@@ -53,7 +53,7 @@ def known(monkeypatch):
 
 @pytest.mark.parametrize("below", [".", "dist", f"node_modules/{PACKAGE}/dist"])
 def test_from_a_folder_or_a_page(below, tmp_path):
-    with pytest.raises(UsageError, match=r"holds no ONNX Runtime Web, ort\.wasm\.min\.mjs"):
+    with pytest.raises(UsageError, match=r"contains no ONNX Runtime Web, ort\.wasm\.min\.mjs"):
         runtime_files(tmp_path)
     for folder, files in ((tmp_path / "a" / below, CONTENT), (tmp_path / "page", WANTED)):
         folder.mkdir(parents=True)

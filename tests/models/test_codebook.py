@@ -122,7 +122,7 @@ def test_fewer_vectors_than_codes_begin_several_and_no_sense_is_refused():
     book = Codebook(7, 3, floor=0.0).train()
     book(normal(1, 3, 3).float())
     assert book.vectors.isfinite().all()
-    with pytest.raises(ValueError, match="codebook of 1 says nothing: choose 2 codes"):
+    with pytest.raises(ValueError, match="num_codes=1 encodes nothing: choose 2 codes"):
         Codebook(1, 3)
     with pytest.raises(ValueError, match=r"momentum=1\.0 must be"):
         Codebook(2, 3, momentum=1.0)

@@ -132,7 +132,7 @@ def test_weights_for_longer_clips_are_fitted(tmp_path):
 
 def test_weights_of_another_model_are_refused(name, published):
     (other,) = set(PRETRAINED) - {name}
-    with pytest.raises(UsageError, match=r"holds .*, and the recipe's model is .*: name"):
+    with pytest.raises(UsageError, match=r"contains .*, and the recipe's model is .*: name"):
         small(other).load_pretrained(str(published[0]))
 
 

@@ -121,7 +121,7 @@ def test_an_older_kit_changes_nothing_and_answers_to_an_unfinished_assignment_ar
     assert find_unfinished(kit, course) == []
     add_kit(read_kit(second), course)
     before = contents(course)
-    with pytest.raises(UsageError, match="kit 01 is older than kit 02"):
+    with pytest.raises(UsageError, match="kit 01 is older than the installed kit 02"):
         add_kit(read_kit(course.parent / "kws-01.zip"), course)
     assert contents(course) == before
 

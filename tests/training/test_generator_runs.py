@@ -169,7 +169,7 @@ def test_a_codec_is_built_again_from_its_weights_and_measured():
 @pytest.mark.parametrize(
     ("name", "setting", "messages"),
     [
-        ("codec", "model.num_codes=1", "codec: a codebook of 1 says nothing"),
+        ("codec", "model.num_codes=1", "codec: num_codes=1 encodes nothing"),
         ("codec", "model.num_code=9", "no setting 'num_code' (did you mean 'num_codes'?)"),
         ("codec", "model.width=0", "model.width expects a whole number from 1"),
         ("codec", "features.window=200", "features.window has no effect"),

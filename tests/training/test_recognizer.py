@@ -125,7 +125,7 @@ def test_what_does_not_fit_is_one_sentence(tmp_path):
 
     rows = [replace(row, text="on x") for row in validation.rows]
     strange = TranscribedSplit(mels=validation.mels, rows=rows, split="validation")
-    with pytest.raises(UsageError, match="the alphabet has no 'x', which 'on x' holds"):
+    with pytest.raises(UsageError, match="the alphabet has no 'x', which is in 'on x'"):
         try_it(recipe(), strange)
     with pytest.raises(UsageError, match="no utterance of the validation split has as many frames"):
         try_it(recipe(), utterances("validation", 2, frames=3))

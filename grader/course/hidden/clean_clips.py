@@ -103,7 +103,7 @@ def next_logits(logits: Logits, words: Tensor, codes: Tensor) -> Tensor:
     for few, so_far in zip(words.split(BATCH), codes.split(BATCH), strict=True):
         all_of = logits(few, so_far)
         if not isinstance(all_of, Tensor) or all_of.ndim != 3 or all_of.shape[1] < 1:
-            raise Failure("the model's logits have not three axes: clips, places, codes")
+            raise Failure("the model's logits do not have three axes: clips, positions, codes")
         found.append(expect_logits("the logits", all_of[:, -1], len(few), CODES))
     return torch.cat(found).detach().double()
 

@@ -101,7 +101,7 @@ def ask(
     gap = (_logits(seen[-1], len(usual), num_classes) - usual)[::2].abs().max()
     if gap > SAME * (1 + usual.abs().max()):
         raise Failure(
-            "the logits of an example follow from the other examples of its batch",
+            "the logits of an example depend on the other examples of its batch",
             "does anything mix the examples of a batch?",
         )
     return Asked(logits=found, calls=tuple(seen), example=largest)
@@ -144,7 +144,7 @@ def expect_layers(model: RemoteModule, asked: Asked, most: int) -> None:
         other = model.observe(*asked.example, flat=flat).output
         if isinstance(other, Tensor) and (other - usual).abs().max() > SAME:
             return
-    raise Failure("no self-attention matters to the logits of the trained model", "is it used?")
+    raise Failure("no self-attention affects the logits of the trained model", "is it used?")
 
 
 def score(
@@ -201,7 +201,7 @@ def expect_claim(record: Record, claimed: Any, measured: Proportion) -> None:
         raise Failure(
             f"the notebook claims {percent(share)} %, the checkpoint reaches "
             f"{percent(measured.value)} % on hidden examples",
-            "is the claim from the training set, or from other weights than those handed in?",
+            "is the claim from the training set, or from other weights than the submitted ones?",
         )
 
 
@@ -228,7 +228,7 @@ def retrain(
     if len(losses) < steps or not all(map(math.isfinite, losses)):
         raise Stopped(
             Reason.WRONG,
-            f"training from scratch broke off at step {len(losses)} of {steps}: "
+            f"training from scratch diverged at step {len(losses)} of {steps}: "
             "the loss is not a number",
             "is the learning rate too high, or is there a division by zero?",
         )

@@ -41,7 +41,7 @@ def clean_words(
     """Clips at 16 kHz, `repetitions` of each word by each of four voices, and places in `words`."""
     if repetitions < 1 or not words:
         raise UsageError(
-            f"repetitions={repetitions} of {len(words)} words are no clips: choose 1 or more"
+            f"repetitions={repetitions} of {len(words)} words give no clips: choose 1 or more"
         )
     with tempfile.TemporaryDirectory() as scratch:
 
@@ -75,7 +75,6 @@ def clean_words(
 
 
 def _clip(wave: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """One word in its second, float32."""
     wave = wave[:CLIP_SAMPLES] * (LOUDNESS / np.abs(wave).max())
     start = int(rng.integers(min(LATEST, CLIP_SAMPLES - len(wave)) + 1))
     clip = NOISE * rng.standard_normal(CLIP_SAMPLES)

@@ -45,11 +45,11 @@ from kws.parallel import thread_map
 SIZES = {"tiny": 20, "mini": 120, "standard": 200}  # speakers
 FEWEST_SPEAKERS = 10  # that fill every split
 TALKERS = 6  # voices in the babble
-REPETITIONS = 2  # times that a speaker says each word
+REPETITIONS = 2  # of each word by each speaker
 RECORD = "speakers.json"
 SHORT, QUIET = 0.1, 0.03  # shares of the clips
 ENDINGS = ("", "", "", ".", ".", ".", "!", "!", "?", ",")  # they bend the melody of a word
-VERSION = 1  # of the bytes that a seed stands for
+VERSION = 1  # of the bytes that a seed gives
 
 
 def make_corpus(
@@ -147,7 +147,7 @@ def check(words: Sequence[str], speakers: int, repetitions: int, noise_seconds: 
                 f"{word!r} cannot be a word of a corpus: use small letters a to z only"
             )
         if words.count(word) > 1:
-            raise UsageError(f"the words hold {word!r} twice: name each once")
+            raise UsageError(f"the words contain {word!r} twice: name each once")
     if speakers < FEWEST_SPEAKERS:
         raise UsageError(
             f"speakers={speakers} leaves a split empty: choose at least {FEWEST_SPEAKERS}"

@@ -30,7 +30,7 @@ VARIANTS = Path("voices", "!v")
 
 @dataclass(frozen=True, kw_only=True)
 class Utterance:
-    """What to say and how: `rate` in words per minute, `pitch` and `range` from 0 to 99."""
+    """A text and how to speak it: `rate` in words per minute, `pitch` and `range` from 0 to 99."""
 
     text: str
     rate: int
@@ -78,7 +78,7 @@ def lay_out_data(folder: Path, accent: str, variant: str) -> None:
 
 @dataclass(frozen=True, kw_only=True)
 class SpeechEvent:
-    """What the engine says at a sample of its own: a "word" or a "phoneme" begins, or the "end"."""
+    """An event at a sample: the start of a "word" or a "phoneme", or the "end"."""
 
     kind: str
     sample: int  # at 22,050 Hz, from the beginning of the utterance; exact
@@ -106,7 +106,7 @@ def speak(
 def speak_with_events(
     accent: str, variant: str, utterances: Sequence[Utterance], *, seed: int, scratch: Path
 ) -> list[tuple[np.ndarray, list[SpeechEvent]]]:
-    """The same samples as `speak`, and with those of an utterance what happens in it, in order."""
+    """The same samples as `speak`, and the events of each utterance in order."""
     answer = _ask(accent, variant, utterances, seed=seed, scratch=scratch, events=True)
     spoken, position = [], 0
     for _ in utterances:
@@ -129,7 +129,7 @@ def _ask(
     scratch: Path,
     events: bool = False,
 ) -> bytes:
-    """What the engine answers, as `espeak_engine.py` describes it."""
+    """The engine's output, as `espeak_engine.py` describes it."""
     request = {
         "library": espeakng_loader.get_library_path(),
         "voice": f"{accent}+own",

@@ -70,7 +70,7 @@ class Phoneme:
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Phrase:
-    """What was said: `starts` are seconds from the beginning of `waveform`, float32 at 16 kHz."""
+    """A spoken phrase: `starts` are seconds from the start of `waveform`, float32 at 16 kHz."""
 
     text: str
     phonemes: tuple[Phoneme, ...]
@@ -79,7 +79,7 @@ class Phrase:
 
 
 def speak_phrases(texts: Sequence[str], *, seed: int = 0) -> list[Phrase]:
-    """The voice says each text, always the same for the same list; UsageError if it cannot."""
+    """Speak each text; the same list gives the same samples. UsageError if it cannot be spoken."""
     for text in texts:
         check_text(text)
     phrases: list[Phrase] = []
@@ -107,7 +107,7 @@ def speak_phrases(texts: Sequence[str], *, seed: int = 0) -> list[Phrase]:
 
 
 def check_text(text: str) -> None:
-    """Raise UsageError for text that the voice cannot say, with what it cannot."""
+    """Raise UsageError for text that the voice cannot speak, naming the part."""
     if not text.strip():
         raise UsageError("the text is empty: write what is to be said")
     for letter in text:

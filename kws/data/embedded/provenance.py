@@ -12,7 +12,7 @@ from typing import Any
 from kws.errors import UsageError
 from kws.files import atomic_folder, lock
 
-WAIT = 0.1  # seconds between two looks whether another process has finished
+WAIT = 0.1  # seconds between two checks for the end of another process
 
 
 def is_made(out: Path, record: str, recipe: dict[str, Any]) -> bool:
@@ -29,7 +29,7 @@ def is_made(out: Path, record: str, recipe: dict[str, Any]) -> bool:
         return True
     differing = ", ".join(key for key in recipe if made.get(key) != recipe[key])
     raise UsageError(
-        f"{out} holds another corpus (it differs in {differing}): choose a new folder, or remove it"
+        f"{out} has another corpus (it differs in {differing}): choose a new folder, or remove it"
     )
 
 

@@ -125,7 +125,7 @@ def trim(spoken: np.ndarray, threshold: int = 300) -> np.ndarray:
 def noise(
     rng: np.random.Generator, num_samples: int, slope: float, setup: Setup | None = None
 ) -> np.ndarray:
-    """Gaussian noise (N,) of power 1, as the microphone hears it; -3 dB an octave per `slope`."""
+    """Gaussian noise (N,) of power 1, as recorded; -3 dB an octave per `slope`."""
     size = smooth(num_samples)
     f = np.arange(size // 2 + 1) * (SAMPLE_RATE / size)
     gain = np.maximum(f, 40) ** (-slope / 2)
@@ -142,7 +142,7 @@ def rms(waveform: np.ndarray) -> float:
 
 
 def amplitude(decibels: float) -> float:
-    """The factor of amplitude that a ratio in `decibels` stands for.
+    """The factor of amplitude for a ratio in `decibels`.
 
     >>> amplitude(-20.0)
     0.1

@@ -35,7 +35,7 @@ SHORTEST = 91  # frames, as in the homework
 ATTEMPTS = 100
 RECORD = "voices.json"
 TEST_PART = 4  # one test utterance for so many labeled ones
-VERSION = 1  # of the bytes that a seed stands for
+VERSION = 1  # of the bytes that a seed gives
 Result = TypeVar("Result")
 
 
@@ -95,7 +95,7 @@ def speak_again(
     workers: int | None = None,
     progress: bool = False,
 ) -> tuple[list[torch.Tensor], torch.Tensor]:
-    """The voices of `make_speaker_corpus(speakers=…, seed=…)` say test sentences of their own.
+    """New test sentences by the voices of `make_speaker_corpus(speakers=…, seed=…)`.
 
     Sentences, rates, microphones and rooms follow from `recordings_seed`, which may be kept secret:
     what a model is asked about can then be neither copied nor learned. Returns `utterances`
@@ -162,7 +162,7 @@ def about(voices: dict[str, Voice]) -> dict[str, dict[str, Any]]:
 
 
 def recorded_sentence(spoken: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """The engine's int16 at 22,050 Hz, as a microphone of its own hears it: float32 at 16 kHz."""
+    """Record the engine's int16 at 22,050 Hz with its own microphone: float32 at 16 kHz."""
     setup = draw_setup(rng)
     (recorded,) = record([trim(spoken)], setup)
     floor = rms(recorded) * amplitude(-setup.signal_to_noise)

@@ -1,4 +1,4 @@
-"""Strings of spoken digits, with what was said and where each word begins: speech to text.
+"""Strings of spoken digits with transcripts and word starts, for speech to text.
 
     transcripts.csv        file,speaker,split,text,starts: a line for each utterance
     <speaker>/<number>.wav PCM16, 16 kHz, mono
@@ -39,12 +39,12 @@ from kws.parallel import thread_map
 DIGITS = ("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine")
 SHORTEST, LONGEST = 2, 5  # words of a string
 RECORD = "strings.json"
-VERSION = 1  # of the bytes that a seed stands for
+VERSION = 1  # of the bytes that a seed gives
 
 
 @dataclass(frozen=True, kw_only=True)
 class _Spoken:
-    """One utterance: what was said, when each word begins (seconds), and float32 at 16 kHz."""
+    """One utterance: text, start of each word in seconds, and float32 at 16 kHz."""
 
     text: str
     starts: tuple[float, ...]

@@ -1,4 +1,4 @@
-"""Who speaks in the embedded corpus: accents, voice variants, and which split each may be heard in.
+"""The speakers of the embedded corpus: accents, voice variants, and the split of each.
 
 espeak-ng ships 104 voice variants, small text files that scale formants and pitch. 22 are effects
 or hard to understand; the other 82 sound human. Those with the same vocal tract (formant
@@ -50,7 +50,7 @@ HABITS = (  # of speakers who grew up with another language: (phoneme, what it b
 FOREIGN = 0.4  # share of the speakers who have some of them
 FORMANTS = 9  # 0 is the nasal or glottal one, 1 to 3 make the vowels
 DROPPED = ("language", "name", "gender", "maintainer", "status", "echo")  # rooms are ours to draw
-BASE_PITCH = (82.0, 118.0)  # Hz: lower and upper, where a variant does not say
+BASE_PITCH = (82.0, 118.0)  # Hz: lower and upper, where a variant has none
 PEOPLE = (  # share, lower pitch in Hz, scale of the vocal tract's resonances: man, woman, child
     (0.48, (82.0, 150.0), (0.90, 1.06)),
     (0.42, (155.0, 250.0), (1.06, 1.22)),
@@ -131,7 +131,7 @@ def write_definition(entries: dict[tuple[str, ...], list[float | str]]) -> str:
 
 
 def vocal_tract(text: str) -> tuple[float, float, float]:
-    """Scales in percent of the first three formants, which tell voices apart most."""
+    """Scales in percent of the first three formants, which distinguish voices most."""
     entries = read_definition(text)
     return tuple(entries.get(("formant", str(i)), [100.0])[0] for i in (1, 2, 3))  # type: ignore[return-value]
 
@@ -244,7 +244,7 @@ def draw_parametric_voice(rng: np.random.Generator) -> Voice:
 def say(
     voice: Voice, texts: Sequence[str], rng: np.random.Generator, scratch: Path
 ) -> list[np.ndarray]:
-    """`voice` says each of `texts`, never twice the same: int16 (N,) at 22,050 Hz for each."""
+    """Speak each of `texts` with random variation: int16 (N,) at 22,050 Hz for each."""
     utterances, seed = vary_utterances(voice, texts, rng)
     return speak(voice.accent, voice.definition, utterances, seed=seed, scratch=scratch)
 
@@ -252,7 +252,7 @@ def say(
 def say_with_events(
     voice: Voice, texts: Sequence[str], rng: np.random.Generator, scratch: Path
 ) -> list[tuple[np.ndarray, list[SpeechEvent]]]:
-    """The same samples as `say`, and with those of a text where its words and phonemes begin."""
+    """The same samples as `say`, and the starts of the words and phonemes of each text."""
     utterances, seed = vary_utterances(voice, texts, rng)
     return speak_with_events(voice.accent, voice.definition, utterances, seed=seed, scratch=scratch)
 
@@ -260,7 +260,7 @@ def say_with_events(
 def vary_utterances(
     voice: Voice, texts: Sequence[str], rng: np.random.Generator
 ) -> tuple[list[Utterance], int]:
-    """How `voice` says each of `texts` this time, and a seed for the engine's own noise."""
+    """Rate and pitch for each of `texts` this time, and a seed for the engine's noise."""
     utterances = [
         Utterance(
             text=text,

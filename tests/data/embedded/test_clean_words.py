@@ -23,5 +23,5 @@ def test_every_voice_says_every_word_so_many_times():
 
 @pytest.mark.parametrize("options", [{"repetitions": 0}, {"words": ()}])
 def test_no_clips_are_refused(options):
-    with pytest.raises(UsageError, match="are no clips: choose 1 or more"):
+    with pytest.raises(UsageError, match="give no clips: choose 1 or more"):
         clean_words(**options)

@@ -59,7 +59,7 @@ def test_every_example_is_asked_in_order_and_without_dropout(student):
         ("Broken", "got NaN"),
         ("Complex", "got complex64, expected a float dtype"),
         ("Flags", "got bool, expected a float dtype"),
-        ("Balanced", "follow from the other examples"),
+        ("Balanced", "depend on the other examples"),
     ],
 )
 def test_logits_that_are_none_are_told(student, name, words):
@@ -79,7 +79,7 @@ def test_calls_are_of_random_size_and_mixture_and_hold_each_example_once():
 
 LAYERS = {
     "Attends": "",
-    "Pretends": "no self-attention matters",
+    "Pretends": "no self-attention affects",
     "Twice": "have the weights of an earlier one",
     "Deep": "number of self-attentions in the trained model: got 4",
 }
