@@ -49,10 +49,11 @@ def main() -> None:
         log = Path(folder) / "log"
         shared = {"log": str(log), "assignment": "02", "guess": "02"}
         jobs = [{**shared, "student": student} for student in students]
-        given = {"n_workers": options.workers, "threads_per_worker": 1, "processes": True}
+        given: dict[str, Any] = {"n_workers": options.workers, "threads_per_worker": 1}
+        local: Any = LocalCluster(**given, processes=True, dashboard_address=None)
         every, killed, faults = options.students // (options.kills + 1), 0, 0
         with (
-            LocalCluster(**given, dashboard_address=None) as cluster,
+            local as cluster,
             module.Workers(scheduler=cluster.scheduler_address) as workers,
         ):
             for at, found in workers.run(jobs):

@@ -48,7 +48,7 @@ test_recipe_values = check_trial(recognizer.recipe_values, points=1)
 
 @pytest.mark.check("7.9", points=3, concept="section 7.9", timeout=240)
 def test_accuracy(student, weights, report_source, secret, record):
-    """the trained model, within its bound, spells what new voices say."""
+    """the trained model, within its bound, transcribes new voices."""
     model = built(student, "SpeechTransformer", N_MELS, SYMBOLS)
     model = load_within(record, model, weights, report_source, recognizer.BUDGET)
     strings = spoken_strings(secret)

@@ -54,7 +54,7 @@ def trained(student, weights, report_source, record):
 
 @pytest.mark.check("8.6", points=3, concept="section 8.6", timeout=120)
 def test_durations(trained, secret, record):
-    """the trained model knows how long the phonemes of new phrases last."""
+    """the trained model predicts the durations of the phonemes of new phrases."""
     error = duration_error(trained, secret_phrases(secret))
     question = "does the loss of durations reach the predictor, with ln(d + 1) as the target?"
     what = "frames that a duration is off, on average over new phrases"
