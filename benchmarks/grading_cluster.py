@@ -50,7 +50,8 @@ def main() -> None:
         shared = {"log": str(log), "assignment": "02", "guess": "02"}
         jobs = [{**shared, "student": student} for student in students]
         given: dict[str, Any] = {"n_workers": options.workers, "threads_per_worker": 1}
-        local: Any = LocalCluster(**given, processes=True, dashboard_address=None)
+        given |= {"processes": True, "dashboard_address": None}
+        local: Any = LocalCluster(**given)
         every, killed, faults = options.students // (options.kills + 1), 0, 0
         with (
             local as cluster,

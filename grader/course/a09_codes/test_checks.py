@@ -71,7 +71,7 @@ def test_alive(student, weights, secret, record):
 
 @pytest.mark.check("9.8", points=2, concept="section 9.5", timeout=120)
 def test_decoded(student, weights, secret, record):
-    """what is decoded from codes of new recordings is recognized as the words of these recordings."""
+    """what is decoded from the codes of new recordings is recognized as their words."""
     _, encode, decode = handed_in(student, weights)
     mel, labels = hidden_clips(secret)
     decoded(record, decode, codes_of(encode, mel), labels)
