@@ -322,14 +322,22 @@ class Store:
             write_bytes(self.out / name, text.encode("utf-8", "replace"))
         for student in sorted({report.student for report in reports}):
             own = [report for report in reports if report.student == student]
-            self._page(student, own, names.get(student, ""), book)
+            by_rules = {r.assignment: grades[student, r.assignment] for r in own} if rules else {}
+            self._page(student, own, names.get(student, ""), book, by_rules)
         for name, data in files.items():
             _refresh(self.out / name, data)
         return [self.out / name for name in files]
 
-    def _page(self, student: str, reports: Sequence[Report], name: str, book: str) -> None:
+    def _page(
+        self,
+        student: str,
+        reports: Sequence[Report],
+        name: str,
+        book: str,
+        grades: Mapping[str, Grade],
+    ) -> None:
         try:
-            data = page.page(reports, name=name, book=book)
+            data = page.page(reports, name=name, book=book, grades=grades)
         except Exception as error:
             self.pageless[student] = type(error).__name__
             data = page.no_page(student)

@@ -1,10 +1,12 @@
 """A student's page: points, facts, hints, where to read, pictures. Never a check's code or seed."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 
 from grader.adapters import ASSIGNMENTS
 from grader.core.outcomes import CheckResult, Report, Verdict
+from grader.reports.course_rules import Grade
 from grader.reports.figures import svg
 from grader.reports.html import contents, document, text
 from grader.reports.scorecard import (
@@ -26,12 +28,19 @@ FEW = 2  # assignments that a title names
 SECTION = re.compile(r"\bsection (\d+)\.(\d+)\b")
 
 
-def page(reports: Sequence[Report], *, name: str = "", book: str = "") -> bytes:
+def page(
+    reports: Sequence[Report],
+    *,
+    name: str = "",
+    book: str = "",
+    grades: Mapping[str, Grade] = MappingProxyType({}),
+) -> bytes:
     """One page for one student, of one or more assignments.
 
     Args:
         name: of the student; without it the page has the id.
         book: address of the site that `make book` makes, which "Read: section 2.1" links to.
+        grades: assignment -> what it is worth by the rules of the course, where there are some.
     """
     student = name or next((report.student for report in reports if report.student), "")
     names = [f"{report.assignment} {report.title}" for report in reports]
@@ -41,7 +50,7 @@ def page(reports: Sequence[Report], *, name: str = "", book: str = "") -> bytes:
     pairs = zip(reports, names, strict=True)
     body += contents({one.assignment: (name, _total(one)) for one, name in pairs})
     for report in reports:
-        body += _report(report, book, alone=len(reports) == 1)
+        body += _report(report, book, grades.get(report.assignment), alone=len(reports) == 1)
     return document(title or "Nothing was graded", "\n".join(body))
 
 
@@ -50,10 +59,14 @@ def no_page(student: str) -> bytes:
     return document(student, f"<h1>{text(student)}</h1>\n<p>{text(sentence)}</p>")
 
 
-def _report(report: Report, book: str, *, alone: bool) -> list[str]:
+def _report(report: Report, book: str, grade: Grade | None, *, alone: bool) -> list[str]:
     heading = text(f"{report.assignment} {report.title}")
     lines = [] if alone else [f'<h2 id="{text(report.assignment)}">{heading}</h2>']
     lines.append(f'<p class="score">{_total(report)}</p>')
+    if grade:
+        why = f" ({grade.why})" if grade.why else ""
+        worth = f"{points(grade.final)} of {points(grade.most)} points{why}"
+        lines.append(f"<p>By the rules of the course: {text(worth)}</p>")
     lines += [f"<p>{text(line.strip())}</p>" for line in retrain_lines(report)]
     if SENTENCES[report.verdict]:
         lines.append(f"<p>{text(SENTENCES[report.verdict])}</p>")

@@ -73,6 +73,8 @@ def test_the_rules_of_the_course_are_in_the_gradebook_and_make_totals(store, rep
     head, alice, _ = csv.reader((store.out / "gradebook.csv").read_text().splitlines())
     row = dict(zip(head, alice, strict=True))
     assert row["score"] == "4"
+    page = (store.out / "pages" / "alice.html").read_text(encoding="utf-8")
+    assert "By the rules of the course: 64 of 100 points (1 d 12 h late: −20 %)" in page
     by_rules = [row[key] for key in ("raw", "penalty", "final", "of", "why")]
     assert by_rules == ["80", "16", "64", "100", "1 d 12 h late: −20 %"]
     _, alice, carol = csv.reader((store.out / "totals.csv").read_text().splitlines())
