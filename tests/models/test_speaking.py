@@ -37,7 +37,7 @@ def test_regulate_equals_repeat_interleave_and_its_gradient_the_sum_of_copies(fl
     assert x.grad[0, :, 0].tolist() == [2, 0, 3]
 
 
-@pytest.mark.parametrize(("durations", "why"), [([[-1, 3]], "negative"), ([[0, 0]], "nothing")])
+@pytest.mark.parametrize(("durations", "why"), [([[-1, 3]], "negative"), ([[0, 0]], "no frames")])
 def test_durations_that_say_nothing_are_refused(durations, why):
     with pytest.raises(ValueError, match=why):
         regulate(torch.zeros(1, 2, 1), torch.tensor(durations))

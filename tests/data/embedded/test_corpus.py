@@ -157,7 +157,7 @@ def test_words_speakers_takes_and_the_length_of_the_path_are_free(tmp_path):
 def test_finished_corpus_is_left_alone(small, tmp_path):
     before = {path: path.stat().st_mtime_ns for path in small.rglob("*")}
     assert make_corpus(small, seed=3, **SMALL) == small
-    with pytest.raises(UsageError, match=r"has another corpus \(seed differ\)"):
+    with pytest.raises(UsageError, match=r"has another corpus \(it differs in seed\)"):
         make_corpus(small, seed=4, **SMALL)
     assert {path: path.stat().st_mtime_ns for path in small.rglob("*")} == before
 

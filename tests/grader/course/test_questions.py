@@ -16,7 +16,9 @@ from kws.course.trial import ATOL, RTOL, all_trials
 
 WITHOUT = {"4.7-logits", "7.9-shapes"}  # shapes only, which no planted mistake changes
 NUMBERS = [pytest.param(n, marks=[] if n == "02" else pytest.mark.slow) for n in ASSIGNMENTS]
-OPEN = {"07": 2}  # to become none
+# 7.8: two mistakes that give one text. 7.4: queries and keys of the layer by hand are 0, so two
+# pairs of mistakes of attention are one there; the check of attention before it separates them
+OPEN = {"07": 6}
 
 
 def collisions(number: str) -> list[str]:
