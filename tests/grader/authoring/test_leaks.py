@@ -14,6 +14,7 @@ from grader.authoring.leaks import (
     secrets_of_code,
     secrets_of_modules,
     secrets_of_solution,
+    tokens_of,
 )
 from tests.grader.authoring.conftest import ANSWER
 
@@ -120,3 +121,11 @@ def test_a_withheld_module_is_found_under_another_name_but_the_notebook_that_ask
     secrets = secrets_of_modules({"kws.models.attention": path}, [about])
     files = {f"assignments/{name}.ipynb": path.read_bytes() for name in (about.stem, "03_other")}
     assert {leak.file for leak in find_leaks(files, secrets)} == {"assignments/03_other.ipynb"}
+
+
+def test_the_notebook_that_asks_for_a_module_may_give_parts_of_it_as_released_too():
+    body = " + ".join(f"value_{n}" for n in range(90))
+    secret = Secret(kind="module", what="it", tokens=tokens_of(body), given="09_codes")
+    may = ("assignments/09_codes.ipynb", "kws/course/a09_codes/released.ipynb")
+    names = (*may, "kws/course/a08_text_to_speech/released.ipynb")
+    assert [x.file for x in find_leaks(dict.fromkeys(names, body.encode()), [secret])] == [names[2]]

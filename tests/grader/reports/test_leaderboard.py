@@ -62,12 +62,7 @@ def test_equal_shares_have_one_rank():
         who: [Look(digest="d", seed_id="s", correct=c, n=n)]
         for who, c, n in (("a", 1, 2), ("b", 3, 4), ("c", 2, 4), ("d", 1, 4))
     }
-    assert [(place, who) for place, who, _ in rank(looks)] == [
-        (1, "b"),
-        (2, "a"),
-        (2, "c"),
-        (4, "d"),
-    ]
+    assert [f"{place}{who}" for place, who, _ in rank(looks)] == ["1b", "2a", "2c", "4d"]
 
 
 def test_what_is_ranked_is_the_last_share_that_was_measured_retraining_aside():
