@@ -20,7 +20,7 @@ import contextlib
 import errno
 import json
 import shutil
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict
 from datetime import datetime
 from pathlib import Path
@@ -153,20 +153,14 @@ class Store:
 
     def marks(self) -> dict[str, dict[str, Mark]]:
         """Student -> question -> mark. UsageError if the file is damaged: no mark gets lost."""
-        path = self.out / MARKS
-        if not path.exists():
-            return {}
-        try:
-            table = json.loads(path.read_text(encoding="utf-8"))
+
+        def parse(table: Mapping[str, Any]) -> dict[str, dict[str, Mark]]:
             return {
                 student: {question: Mark(**mark) for question, mark in row.items()}
                 for student, row in table.items()
             }
-        except (OSError, ValueError, AttributeError, TypeError) as error:
-            raise UsageError(
-                f"{path} cannot be read ({error}): take it from a backup, or remove it and read "
-                "the CSV with the marks again"
-            ) from None
+
+        return _read_kept(self.out / MARKS, parse, "and read the CSV with the marks again")
 
     def keep_marks(self, marks: Mapping[str, Mapping[str, Mark]]) -> None:
         table = {
@@ -219,13 +213,7 @@ class Store:
         if not any(measured_check(report) for report in reports):
             raise UsageError(f"{self.out} has no measured accuracies: grade trained models first")
         with self.locked():
-            try:
-                looks = read_looks(json.loads(path.read_text("utf-8")) if path.exists() else {})
-            except (OSError, ValueError, AttributeError, TypeError) as error:
-                raise UsageError(
-                    f"{path} cannot be read ({error}): take it from a backup, or remove it to "
-                    "begin with no looks"
-                ) from None
+            looks = _read_kept(path, read_looks, "to begin with no looks")
             refused = add_looks(looks, reports, board.looks)
             write_text(path, json.dumps(as_table(looks), indent=1, ensure_ascii=False) + "\n")
             titles = {report.assignment: report.title for report in reports}
@@ -358,6 +346,16 @@ class Store:
                     f"another run is writing {self.out}: wait for it, or choose another --out"
                 )
             yield
+
+
+def _read_kept(path: Path, parse: Callable[[Any], dict[str, Any]], instead: str) -> dict[str, Any]:
+    """What only this file knows, {} without it; UsageError for a damaged one, which stays."""
+    try:
+        return parse(json.loads(path.read_text(encoding="utf-8"))) if path.exists() else {}
+    except (OSError, ValueError, AttributeError, TypeError) as error:
+        raise UsageError(
+            f"{path} cannot be read ({error}): take it from a backup, or remove it {instead}"
+        ) from None
 
 
 def _table(path: Path) -> dict[str, Any]:

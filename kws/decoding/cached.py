@@ -53,6 +53,7 @@ class CachedDecoder:
         y = model.embed(symbols[:, -1:])
         place = torch.tensor([at], device=y.device, dtype=torch.float64)
         y = y + sinusoids(place, y.shape[-1]).to(y.dtype)
+        valid = None if self.valid is None else self.valid.expand(len(texts), -1)
         for number, layer in enumerate(self.layers):
             z = layer.norm_self(y)
             q, k, v = layer.self_attention.project(z, z)
@@ -64,7 +65,6 @@ class CachedDecoder:
             z = layer.norm_cross(y)
             q, *_ = layer.cross_attention.project(z, z[:, :0])
             keys, values = (kept.expand(len(texts), -1, -1, -1) for kept in self.frames[number])
-            valid = None if self.valid is None else self.valid.expand(len(texts), -1)
             y = y + layer.cross_attention.out(_joined(attend_fused(q, keys, values, valid)))
             y = y + layer.feed_forward(layer.norm_feed_forward(y))
         self.texts = texts
