@@ -22,6 +22,7 @@ from pathlib import Path, PurePosixPath
 import numpy as np
 
 from kws.data.embedded.corpus import make_corpus
+from kws.data.embedded.speaker_corpus import make_talk
 from kws.data.listing import Choice, Listing, read_listing
 from kws.data.packed import PackedClips, pack_clips
 from kws.data.protocols import SPLITS, Protocol
@@ -117,6 +118,11 @@ def spare_corpus() -> Path:
     return make_corpus(out, seed=0, speakers=SPARE_SPEAKERS, repetitions=1, progress=False)
 
 
+def spare_talk() -> Path:
+    """Seconds of sentences of 120 embedded speakers, made once and kept in the cache."""
+    return make_talk(cache_dir() / "spare-talk", seed=0, speakers=120, sentences=8)
+
+
 def with_spare_words(
     choice: Choice,
     clips: PackedClips,
@@ -124,9 +130,10 @@ def with_spare_words(
     split: str,
     count: int | None,
     seed: int,
+    corpus: Path,
 ) -> tuple[Choice, PackedClips, str]:
-    """`choice` of `clips` with `count` spare words (None: all) as other words, and a note on it."""
-    listing = read_listing(spare_corpus())
+    """`choice` of `clips` with `count` spare clips (None: all) as other words, and a note on it."""
+    listing = read_listing(corpus)
     pairs = zip(listing.names, listing.splits, strict=True)
     rows = [
         row
@@ -149,5 +156,5 @@ def with_spare_words(
         labels=[*choice.labels, *([protocol.unknown_label or ""] * len(rows))],
         made_silence=choice.made_silence,
     )
-    note = f"{len(rows):,} clips of English words by embedded voices are {protocol.unknown_label}"
+    note = f"{len(rows):,} clips of {listing.root.name} by embedded voices are {protocol.unknown_label}"
     return longer, joined, note

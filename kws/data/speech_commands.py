@@ -56,6 +56,7 @@ def load_speech_commands(
     unknown: Literal["protocol", "all"] | int = "protocol",
     partial: bool = False,
     spare_words: int = 0,
+    spare_talk: int = 0,
     final: bool = False,
 ) -> ClipSplit:
     """One split of the recordings in `folder` under `protocol`.
@@ -65,7 +66,7 @@ def load_speech_commands(
     16 kHz mono. `unknown` is how many clips of other words there are: as many as the protocol says,
     or "all" of every split, which is another test; or a number, which rules training alone.
     `partial=True` reads what is there of a folder whose lists name more. `spare_words` clips of
-    other words by embedded voices are added to training. With `final` the clips of validation and
+    other words by embedded voices, and `spare_talk` seconds of their sentences, are added to training. With `final` the clips of validation and
     testing are in training, too.
 
     Under a protocol of somebody's own words a folder may lack other words, background recordings
@@ -116,11 +117,13 @@ def load_speech_commands(
         count = unknown_count(protocol, wanted)
         if here != "protocol":
             count = None if here == "all" else here
-    if count != 0:
-        choice, clips, note = own_words.with_spare_words(
-            choice, clips, protocol, split, count, seed
-        )
-        listing = listing.noted(note)
+    talk = spare_talk if split == "training" else 0
+    for spare, corpus in ((count, own_words.spare_corpus), (talk, own_words.spare_talk)):
+        if spare != 0:
+            choice, clips, note = own_words.with_spare_words(
+                choice, clips, protocol, split, spare, seed, corpus()
+            )
+            listing = listing.noted(note)
     made = _split(listing, choice, clips, noise, lengths, protocol, split, seed, test_silence)
     return replace(made, all_unknown=unknown == "all")
 

@@ -67,6 +67,7 @@ class Data:
     # keywords, clips of other words: the protocol's, all of every split, or so many in training
     unknown: Literal["protocol", "all"] | PositiveInt = "protocol"
     spare_words: NonNegativeInt = 0  # keywords, training: embedded voices' clips of other words
+    spare_talk: NonNegativeInt = 0  # keywords, training: seconds of embedded voices' sentences
     # keywords: one class for all other words, or in training one each: kws.training.other_words
     other_words: Literal["together", "apart"] = "together"
     count_as: str = ""  # keywords: test a model of words under this protocol, by its confidence:

@@ -1,6 +1,12 @@
-"""Nonsense sentences of 6 to 12 words for speaker recognition; training and test words differ."""
+"""Nonsense sentences of 6 to 12 words for speaker recognition; training and test words differ.
+
+Those of `draw_talk` have small words between, and the words of Speech Commands among them: what a
+listener hears when people talk.
+"""
 
 import numpy as np
+
+from kws.data.protocols import V2_WORDS
 
 SHORTEST, LONGEST = 6, 12  # words
 TRAINING = """
@@ -25,6 +31,12 @@ TESTING = """
     lesson lighthouse lizard lonely magazine marble medicine melody message midnight music needle
     neighbor notice october office onion opposite parcel parrot pencil pepper picture pillow
 """
+SMALL = """
+    a about all an and are as at be been but by can could did do does for from get had has have he
+    her him his how i if in into is it its just like may me more most much my of or our out said say
+    she so some than that the their them then there these they this to was we were what when which
+    who will with would you your
+"""
 WORDS = {"training": tuple(TRAINING.split()), "testing": tuple(TESTING.split())}
 
 
@@ -34,3 +46,14 @@ def draw_sentence(rng: np.random.Generator, split: str) -> str:
     if rng.random() < 0.5:
         words[len(words) // 2] += ","
     return " ".join(words) + "."
+
+
+def draw_talk(rng: np.random.Generator) -> str:
+    """As `draw_sentence` for training, of all words: one in five is of Speech Commands."""
+    said = []
+    for _ in range(rng.integers(SHORTEST, LONGEST + 1)):
+        said += [rng.choice(SMALL.split()) for _ in range(rng.integers(3))]
+        said.append(rng.choice(V2_WORDS if rng.random() < 0.2 else WORDS["training"]))
+    if rng.random() < 0.5:
+        said[len(said) // 2] += ","
+    return " ".join(said) + "."

@@ -14,7 +14,7 @@ import json
 import tempfile
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -22,11 +22,19 @@ import numpy as np
 import torch
 
 from kws.audio.features import speaker_log_mel
+from kws.audio.recordings import CLIP_SAMPLES
+from kws.data.embedded.corpus import clip_name, draw_cast, write_lists
 from kws.data.embedded.espeak import ENGINE_NAME
 from kws.data.embedded.provenance import corpus_folder, describe_seed
-from kws.data.embedded.recording import amplitude, draw_setup, noise, record, rms, trim
-from kws.data.embedded.sentences import draw_sentence
-from kws.data.embedded.voices import Voice, draw_parametric_voice, generator, say
+from kws.data.embedded.recording import amplitude, draw_setup, noise, record, rms, trim, write_wav
+from kws.data.embedded.sentences import draw_sentence, draw_talk
+from kws.data.embedded.voices import (
+    Voice,
+    draw_parametric_voice,
+    generator,
+    say,
+    speaker_splits,
+)
 from kws.errors import UsageError
 from kws.parallel import thread_map
 
@@ -35,6 +43,8 @@ SHORTEST = 91  # frames, as in the homework
 ATTEMPTS = 100
 RECORD = "voices.json"
 TEST_PART = 4  # one test utterance for so many labeled ones
+TALK, CUTS = "talk", 3  # folder of `make_talk`, clips of a sentence
+TALK_RATES = (120, 240)  # words a minute
 VERSION = 1  # of the bytes that a seed gives
 Result = TypeVar("Result")
 
@@ -221,3 +231,36 @@ def write_tables(
     )
     answers = ["Id,Category", *(f"{path},{name}" for path, _, name in tests)]
     (folder / "test_labels.csv").write_text("\n".join(answers) + "\n")
+
+
+def make_talk(out: Path, *, seed: int | str = 0, speakers: int, sentences: int) -> Path:
+    """Seconds cut at random out of sentences, three of each, in the layout of Speech Commands.
+
+    The folder of the clips is `TALK`; the speakers are those of `make_corpus`, who talk faster.
+    """
+    recipe = {"corpus": "embedded talk", "version": VERSION, "seed": describe_seed(seed)}
+    recipe |= {"speakers": speakers, "sentences": sentences}
+    with corpus_folder(out, RECORD, recipe) as folder:
+        if folder is None:
+            return out
+        cast = draw_cast(speakers, seed)
+        scratch = folder / ".engine"
+        for path in (folder / TALK, scratch):
+            path.mkdir()
+
+        def talk(speaker: str) -> None:
+            rng = generator(seed, "talk", speaker)
+            voice = replace(cast[speaker][0], rate=rng.uniform(*TALK_RATES))
+            texts = [draw_talk(rng) for _ in range(sentences)]
+            for place, spoken in enumerate(say(voice, texts, rng, scratch)):
+                wave = recorded_sentence(spoken, rng)
+                for cut in range(CUTS):
+                    start = rng.integers(max(1, len(wave) - CLIP_SAMPLES))
+                    name = clip_name(TALK, speaker, CUTS * place + cut)
+                    write_wav(folder / name, wave[start : start + CLIP_SAMPLES])
+
+        thread_map(talk, list(cast), workers=None, title=f"speaking into {out}", progress=False)
+        scratch.rmdir()
+        write_lists(folder, [TALK], speaker_splits(speakers, seed), CUTS * sentences)
+        write_json(folder / RECORD, {"recipe": recipe, "engine": ENGINE_NAME})
+    return out
