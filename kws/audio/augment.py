@@ -115,10 +115,10 @@ def garble(
 ) -> tuple[Float[Tensor, "B N"], Bool[Tensor, "B"]]:
     """Turn each example, with `probability`, into a pseudo-word; returns also which ones.
 
-    With chances of a sixth it is the first half of the word, the second half, the word backwards, the
-    first half followed by the second half of another of the batch, with another label, or the
-    middles of three of the batch, one after the other. A word is halved where half of its energy
-    has passed.
+    One time in three it is talk: the middles of three words of the batch, one after the other. Else
+    it is, with equal chances, the first half of the word, the second half, the word backwards, or
+    the first half followed by the second half of another of the batch, with another label. A word
+    is halved where half of its energy has passed.
     """
     _fraction(probability=probability)
     chosen = torch.zeros(len(waveform), dtype=torch.bool, device=waveform.device)

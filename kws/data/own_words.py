@@ -21,8 +21,9 @@ from pathlib import Path, PurePosixPath
 
 import numpy as np
 
+from kws.audio.recordings import CLIP_SAMPLES, to_int16
 from kws.data.embedded.corpus import make_corpus
-from kws.data.embedded.speaker_corpus import make_talk
+from kws.data.embedded.speaker_corpus import talk_seconds
 from kws.data.listing import Choice, Listing, read_listing
 from kws.data.packed import PackedClips, pack_clips
 from kws.data.protocols import SPLITS, Protocol
@@ -118,11 +119,6 @@ def spare_corpus() -> Path:
     return make_corpus(out, seed=0, speakers=SPARE_SPEAKERS, repetitions=1, progress=False)
 
 
-def spare_talk() -> Path:
-    """Seconds of sentences of 120 embedded speakers, made once and kept in the cache."""
-    return make_talk(cache_dir() / "spare-talk", seed=0, speakers=120, sentences=8)
-
-
 def with_spare_words(
     choice: Choice,
     clips: PackedClips,
@@ -130,10 +126,10 @@ def with_spare_words(
     split: str,
     count: int | None,
     seed: int,
-    corpus: Path,
+    talk: int = 0,
 ) -> tuple[Choice, PackedClips, str]:
-    """`choice` of `clips` with `count` spare clips (None: all) as other words, and a note on it."""
-    listing = read_listing(corpus)
+    """`choice` of `clips` with `count` spare words (None: all), `talk` seconds of talk; a note."""
+    listing = read_listing(spare_corpus())
     pairs = zip(listing.names, listing.splits, strict=True)
     rows = [
         row
@@ -144,17 +140,22 @@ def with_spare_words(
     rows = sorted(rows if count is None else rows[:count])
     spare = pack_clips(listing.root, listing.names)
     own = sorted(set(choice.rows))
+    audio, names = spare.audio[rows], [f"spare/{spare.names[row]}" for row in rows]
+    note = f"{len(rows):,} clips of English words by embedded voices are {protocol.unknown_label}"
+    if talk:
+        audio = np.concatenate([audio, to_int16(talk_seconds(talk, seed))])
+        names += [f"spare/talk/{number}" for number in range(talk)]
+        note += f", and {talk:,} seconds of their sentences"
     joined = PackedClips(
-        audio=np.concatenate([clips.audio[own], spare.audio[rows]]),
-        names=[*(clips.names[row] for row in own), *(f"spare/{spare.names[row]}" for row in rows)],
-        lengths=np.concatenate([clips.lengths[own], spare.lengths[rows]]),
+        audio=np.concatenate([clips.audio[own], audio]),
+        names=[*(clips.names[row] for row in own), *names],
+        lengths=np.concatenate([clips.lengths[own], np.full(len(names), CLIP_SAMPLES)]),
         path=clips.path,
     )
     place = {row: index for index, row in enumerate(own)}
     longer = Choice(
         rows=[*(place[row] for row in choice.rows), *range(len(own), len(joined))],
-        labels=[*choice.labels, *([protocol.unknown_label or ""] * len(rows))],
+        labels=[*choice.labels, *([protocol.unknown_label or ""] * len(names))],
         made_silence=choice.made_silence,
     )
-    note = f"{len(rows):,} clips of {listing.root.name} by embedded voices are {protocol.unknown_label}"
     return longer, joined, note

@@ -66,8 +66,8 @@ def load_speech_commands(
     16 kHz mono. `unknown` is how many clips of other words there are: as many as the protocol says,
     or "all" of every split, which is another test; or a number, which rules training alone.
     `partial=True` reads what is there of a folder whose lists name more. `spare_words` clips of
-    other words by embedded voices, and `spare_talk` seconds of their sentences, are added to training. With `final` the clips of validation and
-    testing are in training, too.
+    other words by embedded voices and `spare_talk` seconds of their sentences are added to
+    training. With `final` the clips of validation and testing are in training, too.
 
     Under a protocol of somebody's own words a folder may lack other words, background recordings
     and a hash that fills every split: see `kws.data.own_words`.
@@ -111,19 +111,17 @@ def load_speech_commands(
     if protocol.is_own and not len(noise):
         listing = listing.noted(f"no {NOISE_FOLDER}: noise of the embedded corpus instead")
         noise, lengths = read_noise(own_words.spare_corpus(), split)
-    count = spare_words if split == "training" else 0
+    count, talk = (spare_words, spare_talk) if split == "training" else (0, 0)
     if protocol.is_own and not count and not listing.has_others(protocol.words):
         wanted = sum(label in protocol.words for label in choice.labels)
         count = unknown_count(protocol, wanted)
         if here != "protocol":
             count = None if here == "all" else here
-    talk = spare_talk if split == "training" else 0
-    for spare, corpus in ((count, own_words.spare_corpus), (talk, own_words.spare_talk)):
-        if spare != 0:
-            choice, clips, note = own_words.with_spare_words(
-                choice, clips, protocol, split, spare, seed, corpus()
-            )
-            listing = listing.noted(note)
+    if count != 0 or talk:
+        choice, clips, note = own_words.with_spare_words(
+            choice, clips, protocol, split, count, seed, talk
+        )
+        listing = listing.noted(note)
     made = _split(listing, choice, clips, noise, lengths, protocol, split, seed, test_silence)
     return replace(made, all_unknown=unknown == "all")
 

@@ -303,13 +303,15 @@ class Recipe:
             for key in (f"{section}.{key}" for key in values if values[key] != usual[key]):
                 if key in unused or not key.startswith(("data.task", "model.", "train.", *used)):
                     yield f"{key} has no effect where data.task={task}: remove it"
-        made = "augment.garbled" if self.augment.garbled else "data.spare_words"
-        wanted = self.augment.garbled or data.spare_words
-        if wanted and not (task == "keywords" and get_protocol(data.protocol).unknown_label):
-            yield (
-                f"{made} makes other words, and data.protocol={data.protocol} has no class for "
-                "them: set it to 0"
-            )
+        makers = {"augment.garbled": self.augment.garbled, "data.spare_words": data.spare_words}
+        for made in (
+            key for key, on in (makers | {"data.spare_talk": data.spare_talk}).items() if on
+        ):
+            if not (task == "keywords" and get_protocol(data.protocol).unknown_label):
+                yield (
+                    f"{made} makes other words, and data.protocol={data.protocol} has no class for "
+                    "them: set it to 0"
+                )
 
     def _wrong_together(self) -> Iterator[str]:
         data, features, augment = self.data, self.features, self.augment

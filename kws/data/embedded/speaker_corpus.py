@@ -20,21 +20,23 @@ from typing import Any, TypeVar
 
 import numpy as np
 import torch
+from jaxtyping import Float
 
 from kws.audio.features import speaker_log_mel
-from kws.audio.recordings import CLIP_SAMPLES
-from kws.data.embedded.corpus import clip_name, draw_cast, write_lists
+from kws.data.embedded.corpus import draw_cast
 from kws.data.embedded.espeak import ENGINE_NAME
 from kws.data.embedded.provenance import corpus_folder, describe_seed
-from kws.data.embedded.recording import amplitude, draw_setup, noise, record, rms, trim, write_wav
-from kws.data.embedded.sentences import draw_sentence, draw_talk
-from kws.data.embedded.voices import (
-    Voice,
-    draw_parametric_voice,
-    generator,
-    say,
-    speaker_splits,
+from kws.data.embedded.recording import (
+    SAMPLE_RATE,
+    amplitude,
+    draw_setup,
+    noise,
+    record,
+    rms,
+    trim,
 )
+from kws.data.embedded.sentences import draw_sentence
+from kws.data.embedded.voices import Voice, draw_parametric_voice, generator, say, speaker_splits
 from kws.errors import UsageError
 from kws.parallel import thread_map
 
@@ -43,8 +45,7 @@ SHORTEST = 91  # frames, as in the homework
 ATTEMPTS = 100
 RECORD = "voices.json"
 TEST_PART = 4  # one test utterance for so many labeled ones
-TALK, CUTS = "talk", 3  # folder of `make_talk`, clips of a sentence
-TALK_RATES = (120, 240)  # words a minute
+TALKERS, CUTS, TALK_RATES = 120, 3, (120, 240)  # voices, clips of a sentence, words a minute
 VERSION = 1  # of the bytes that a seed gives
 Result = TypeVar("Result")
 
@@ -180,6 +181,30 @@ def recorded_sentence(spoken: np.ndarray, rng: np.random.Generator) -> np.ndarra
     return recorded * (amplitude(rng.uniform(-20, -1.5)) / np.abs(recorded).max())
 
 
+def talk_seconds(count: int, seed: int | str = 0) -> Float[np.ndarray, "count N"]:
+    """Seconds at 16 kHz, cut at random out of sentences, a few out of each.
+
+    The voices are those of the training split of `make_corpus`, and talk faster.
+    """
+    splits, found = speaker_splits(TALKERS, seed), []
+    cast = draw_cast(TALKERS, seed)
+    voices = [voice for name, (voice, _) in cast.items() if splits[name] == "training"]
+    with tempfile.TemporaryDirectory() as scratch:
+        for place, voice in enumerate(voices):
+            rng = generator(seed, "talk", place)
+            cuts = len(range(place, count, len(voices)))
+            texts = [
+                " ".join(draw_sentence(rng, "talk") for _ in "ab") for _ in range(-(-cuts // CUTS))
+            ]
+            faster = replace(voice, rate=rng.uniform(*TALK_RATES))
+            spoken = say(faster, texts, rng, Path(scratch))
+            waves = [recorded_sentence(each, rng) for each in spoken for _ in range(CUTS)]
+            for wave in waves[:cuts]:
+                start = rng.integers(len(wave) - SAMPLE_RATE)
+                found.append(wave[start : start + SAMPLE_RATE])
+    return np.stack(found)
+
+
 def audible_features(spoken: np.ndarray, rng: np.random.Generator) -> torch.Tensor:
     """Features (mel_len, 40) of one utterance, by the first microphone that records enough of it.
 
@@ -231,36 +256,3 @@ def write_tables(
     )
     answers = ["Id,Category", *(f"{path},{name}" for path, _, name in tests)]
     (folder / "test_labels.csv").write_text("\n".join(answers) + "\n")
-
-
-def make_talk(out: Path, *, seed: int | str = 0, speakers: int, sentences: int) -> Path:
-    """Seconds cut at random out of sentences, three of each, in the layout of Speech Commands.
-
-    The folder of the clips is `TALK`; the speakers are those of `make_corpus`, who talk faster.
-    """
-    recipe = {"corpus": "embedded talk", "version": VERSION, "seed": describe_seed(seed)}
-    recipe |= {"speakers": speakers, "sentences": sentences}
-    with corpus_folder(out, RECORD, recipe) as folder:
-        if folder is None:
-            return out
-        cast = draw_cast(speakers, seed)
-        scratch = folder / ".engine"
-        for path in (folder / TALK, scratch):
-            path.mkdir()
-
-        def talk(speaker: str) -> None:
-            rng = generator(seed, "talk", speaker)
-            voice = replace(cast[speaker][0], rate=rng.uniform(*TALK_RATES))
-            texts = [draw_talk(rng) for _ in range(sentences)]
-            for place, spoken in enumerate(say(voice, texts, rng, scratch)):
-                wave = recorded_sentence(spoken, rng)
-                for cut in range(CUTS):
-                    start = rng.integers(max(1, len(wave) - CLIP_SAMPLES))
-                    name = clip_name(TALK, speaker, CUTS * place + cut)
-                    write_wav(folder / name, wave[start : start + CLIP_SAMPLES])
-
-        thread_map(talk, list(cast), workers=None, title=f"speaking into {out}", progress=False)
-        scratch.rmdir()
-        write_lists(folder, [TALK], speaker_splits(speakers, seed), CUTS * sentences)
-        write_json(folder / RECORD, {"recipe": recipe, "engine": ENGINE_NAME})
-    return out
