@@ -110,9 +110,9 @@ _ = right.legend(frameon=False)
 # <details><summary>An answer</summary>
 #
 # How long the recording was, which has nothing to do with the word. If one class has more padding
-# than others, the zeros are a shortcut: the network recognizes the recording, and fails where the
-# microphone is always on. Zeros are easy to detect, too: all frames of zeros have exactly the same
-# features.
+# than others, the zeros are a shortcut: the network recognizes how a clip was recorded instead of
+# what is said, and fails where the microphone is always on. Zeros are easy to detect, too: all
+# frames of zeros have exactly the same features.
 #
 # </details>
 #
@@ -442,9 +442,10 @@ _ = figure.colorbar(image, ax=axes, label="ln(power)")
 #
 # ## 1.6 MFCC
 #
-# Neighboring bands overlap, and a voice that is strong in one is strong in the next. For thirty
-# years recognizers could not cope with that, so the bands were *decorrelated* by a cosine transform
-# (DCT-II). Coefficient $c$ compares a frame with a cosine of $c / 2$ periods across the bands:
+# Neighboring bands overlap, and a voice that is strong in one is strong in the next. Recognizers
+# used to model each feature by itself (by Gaussians with a diagonal covariance), so the bands had
+# to be *decorrelated*, by a cosine transform (DCT-II). Coefficient $c$ compares a frame with a
+# cosine of $c / 2$ periods across the bands:
 #
 # $$\mathrm{mfcc}_c = s_c \sum_{m=0}^{M-1} \mathrm{logmel}_m \cos\frac{\pi\, c\, (m + \frac12)}{M},
 # \qquad s_0 = \sqrt{\tfrac1M}, \quad s_{c > 0} = \sqrt{\tfrac2M}$$
@@ -624,7 +625,8 @@ _ = axes.set(xlabel="accuracy (%, with 95 % interval; dashed: chance)", ylabel="
 #
 # The usual task has ten commands and two more classes: *silence*, and *unknown* for every other
 # word. A student report on the Kaggle challenge relabeled all clips of other words as unknown. They
-# were 60 % of its data, and its network predicted "unknown" for every clip. Fewer of them fixed it.
+# were 60 % of its data, and its network predicted "unknown" for every clip. With only about 2,000
+# of them it reached 97.32 % on validation clips.
 #
 # So the rule is: beside the clips of the ten commands, **10 %** of their number as unknown, and as
 # many again as silence, both rounded up. Which clips are unknown is drawn at random, and must be

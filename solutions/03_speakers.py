@@ -9,8 +9,8 @@
 #
 # Your model has a budget: **fewer than 4 layers, fewer than 500,000 parameters**. Numbers that
 # training changes count, wherever they are kept; a fixed table, such as positional encodings, does
-# not. Layers are counted by how frames are mixed. As before, answers use public names: nothing of a
-# library that begins with `_`, no `eval`, no file.
+# not. Each self-attention counts as a layer, since it mixes frames. As before, answers use public
+# names: nothing of a library that begins with `_`, no `eval`, no file.
 #
 # The task is that of a well-known homework: 600 speakers, with sample code to start from. "The
 # homework" below means that one. Some of its pitfalls became tasks of this notebook.
@@ -29,10 +29,14 @@ from kws.models.transformer import EncoderLayer
 _ = torch.manual_seed(0)
 
 # %%
+from pathlib import Path
+
 import matplotlib.pyplot as plt
 from safetensors.torch import save_file
 from tqdm import tqdm
 
+from kws.audio.features import speaker_log_mel
+from kws.audio.recordings import read_audio
 from kws.course.checking import (
     check,
     check_accuracy,
@@ -683,7 +687,7 @@ axes.set(xlabel="step", ylabel="accuracy, whole utterances (%)", ylim=(0, 100))
 _ = axes.legend(frameon=False)
 
 # %% [markdown]
-# With this small pre-norm Transformer the norm helps, but is not essential: without it the model
+# With this small pre-norm Transformer the norm helps, but it is not essential: without it the model
 # learns, only more slowly. Notebook 4 tests the same on a Conformer.
 #
 # **Think:** a hundred synthetic voices are easy. Which of your results would you still expect with
@@ -698,6 +702,24 @@ _ = axes.legend(frameon=False)
 # which synthetic voices do not.
 #
 # </details>
+#
+# ## Now your own voice
+#
+# Optional, without points. Your model now recognizes a hundred voices by sentences that were not in
+# its training, but it does not know yours: it can only choose the voice that is most similar. Save
+# two recordings with different sentences as `my_voice_1.wav` and `my_voice_2.wav` beside this
+# notebook, and run this cell. Does the model choose the same voice twice?
+
+# %%
+for recording in (Path("my_voice_1.wav"), Path("my_voice_2.wav")):
+    if recording.is_file():
+        mel, valid = collate([speaker_log_mel(read_audio(recording, resample=True))])
+        with torch.inference_mode():
+            shares, voices = model.eval()(mel, valid)[0].softmax(dim=0).topk(3)
+        found = (f"{data.speakers[v]} {p:.0%}" for v, p in zip(voices, shares, strict=True))
+        print(f"{recording}:", ", ".join(found))
+    else:
+        print(f"there is no {recording} yet")
 
 # %% [markdown] tags=["written"]
 # ### Written answer 3.A (4 points): why this model?

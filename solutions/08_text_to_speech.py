@@ -2,7 +2,7 @@
 # # 8. Speech from text
 #
 # **You will build** FastSpeech: it turns phonemes into a mel spectrogram, and your own Griffin-Lim
-# turns that into sound. It is trained on a speech engine that provides the exact start of each
+# turns that into sound. It learns from a speech engine that provides the exact start of each
 # phoneme; in the end it speaks 35 words that it was not trained on, and a keyword model recognizes
 # them. On the way you build the parts of Transformer-TTS, and see how attention finds the alignment
 # with a text.
@@ -703,8 +703,7 @@ _ = panels[0].set(ylabel="phoneme")
 # The red line is the engine's alignment. With the guide, attention is near it after these 150
 # steps; without the guide it is not, and the speech would be babble. (Even with guidance, two
 # layers and four times as many steps, a listener recognized almost none of the words when we
-# tried; ESPnet's recipe trains for days.) This is FastSpeech's argument: if durations are known, no
-# alignment has to be found.
+# tried.) This is FastSpeech's argument: if durations are known, no alignment has to be found.
 #
 # **Think:** attention that is exactly on the diagonal has a loss of 0. Why do we not fix it to the
 # diagonal?

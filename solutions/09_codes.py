@@ -135,10 +135,10 @@ for name, (hertz, strides, values) in rows.items():
 # second, 16,800 in a song. But each is 513 numbers, not one of 2,048 codes: 35,910 numbers a
 # second. A Transformer can read such frames, but a prior cannot draw the next one from a list.
 #
-# Jukebox' VQ-VAE has 2 million parameters. Its prior over the top codes has 5 billion, in 72 layers
-# of width 4,800; two more Transformers of 72 layers add the codes of the middle and bottom levels.
-# What the prior has learned helps elsewhere, too: its activations serve as features, for example to
-# tag music.
+# Jukebox's VQ-VAE has 2 million parameters. Its prior over the top codes has 5 billion, in 72
+# layers of width 4,800; two more Transformers of 72 layers add the codes of the middle and bottom
+# levels. What the prior has learned helps elsewhere, too: its activations serve as features, for
+# example to tag music.
 #
 # **Think:** fast speech has about 15 letters a second, and a letter of English text has roughly 3
 # bits. How many of this notebook's codes are there for each letter, and what are their other bits
@@ -280,7 +280,7 @@ check_values("9.3-quantize-gradients", quantize)
 # this, as the left picture below shows. The remedy is a **restart**: a *dead* code, whose count
 # $n_k$ is below a floor, is reset to a random vector of the batch, with the floor as its count.
 #
-# **Before you go on:** Jukebox' implementation resets the vector, but not the count. What happens
+# **Before you go on:** Jukebox's implementation resets the vector, but not the count. What happens
 # at the next step?
 #
 # <details><summary>An answer</summary>
@@ -620,9 +620,9 @@ for frame, code in zip(range(0, FRAMES, 4), codes["validation"][0].tolist(), str
     panels[1].text(frame, 34, str(code), color="w", fontsize=7, rotation=90)
 
 # %% [markdown]
-# Codes are also **features** for other tasks. Here the task is to tell the 35 words, with the
-# simplest classifier, linear and fitted by least squares: once from the 25 codes of a clip, each as
-# a vector with a single 1, and once from its log-mels, the mean of every four frames.
+# Codes are also **features** for other tasks. Here the task is to distinguish the 35 words, with
+# the simplest classifier, linear and fitted by least squares: once from the 25 codes of a clip,
+# each as a vector with a single 1, and once from its log-mels, the mean of every four frames.
 
 
 # %%
@@ -910,7 +910,7 @@ _ = panels[0].set(ylabel="mel band")
 # words from it at temperature 1, decodes them with your codec, and counts the words that the
 # listener recognizes: full points from 66 %, none up to 15 %. (Our own recipe reaches about 76 %.)
 #
-# **Contract.** `CodeModel()` has `codec` and `prior`; `forward(words, codes)` are the prior's
+# **Contract.** `CodeModel()` has `codec` and `prior`; `forward(words, codes)` → the prior's
 # logits. `encode_mels(model, mel)`: (B, 100, 40) → (B, 25) codes. `decode_codes(model, codes)`:
 # (B, 25) → (B, 100, 40).
 
@@ -986,7 +986,7 @@ check_accuracy("9.8-accuracy", found.value, full=0.66, none=0.15, examples=f"{fo
 # ## Now your own word
 #
 # Optional, without points. Choose one of the 35 words: these four recordings of it did not exist
-# before, and each time that you run the cell you get four others.
+# before, and each time that you run the cell, you get four new ones.
 
 # %%
 word = "backward"
