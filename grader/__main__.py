@@ -32,8 +32,7 @@ def gradescope_zip(
     out: Annotated[Path, typer.Argument(help="The zip to write.")],
     assignment: Annotated[str, typer.Option(metavar="NN", help="The one to grade.")],
     require_isolation: Annotated[
-        str,
-        typer.Option(metavar="TIER", help="Refuse weaker isolation; the result has the reason."),
+        str, typer.Option(metavar="TIER", help="Weakest isolation; below, the result says why.")
     ] = "fenced",
     torch_index: Annotated[
         str | None,

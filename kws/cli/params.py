@@ -19,9 +19,7 @@ WIDTH_OF_A_PIPE = 140  # columns, if the output is not a terminal
 @app.command("params")
 def params(
     context: typer.Context,
-    model: Annotated[
-        str | None, typer.Argument(help="A model's name; without it, all are listed.")
-    ] = None,
+    model: Annotated[str | None, typer.Argument(help="A model's name; by default all.")] = None,
     settings: Annotated[
         list[str] | None,
         typer.Argument(metavar="[KEY=VALUE]...", help="Other settings of the model: d_model=128."),

@@ -29,9 +29,7 @@ Partial = Annotated[
 ]
 Data = Annotated[
     Path | None,
-    typer.Option(
-        help="Folder of the data set, or of long recordings; not for voices, codecs and priors."
-    ),
+    typer.Option(help="Folder of the data, or of long recordings; none for voices and codes."),
 ]
 Split = Annotated[
     Literal["training", "validation", "testing"], typer.Option(help="What to measure on.")

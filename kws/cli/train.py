@@ -52,7 +52,7 @@ def train(
         bool,
         typer.Option(
             "--head-only",
-            help="Train the last layer alone, in seconds; the rest comes from --init, by default from "
+            help="Train the last layer alone, in seconds; the rest is taken from --init, by default "
             "the model of kws.",
         ),
     ] = False,
