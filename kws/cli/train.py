@@ -52,8 +52,8 @@ def train(
         bool,
         typer.Option(
             "--head-only",
-            help="Train the last layer alone, in seconds; the rest is taken from --init, by default "
-            "the model of kws.",
+            help="Train the last layer alone, in seconds; the rest is taken from --init, by "
+            "default the model of kws.",
         ),
     ] = False,
     final: Annotated[
