@@ -345,19 +345,19 @@ check_values("2.4-sinusoids-values", sinusoids)
 
 # %%
 table = sinusoids(200, 64)
-figure, (left, right) = plt.subplots(1, 2, figsize=(8, 3), layout="constrained")
-image = left.imshow(table.T.numpy(), origin="lower", aspect="auto", cmap="cividis")
-left.set(xlabel="position (frames of 10 ms)", ylabel="feature", title="sinusoids(200, 64)")
-figure.colorbar(image, ax=left, label="value")
+figure, (above, below) = plt.subplots(2, 1, figsize=(6, 5), layout="constrained", sharex=True)
+image = above.imshow(table.T.numpy(), origin="lower", aspect="auto", cmap="cividis")
+above.set(ylabel="feature", title="sinusoids(200, 64)")
+figure.colorbar(image, ax=above, label="value")
 for place, line in ((50, "-"), (100, "--"), (150, ":")):
-    right.plot(table @ table[place], line, label=f"position {place}")
-right.set(xlabel="position (frames of 10 ms)", ylabel="dot product")
-right.set(ylim=(0, 50), title="dot product with three positions")
-_ = right.legend(frameon=False)
+    below.plot(table @ table[place], line, label=f"position {place}")
+below.set(xlabel="position (frames of 10 ms)", ylabel="dot product")
+below.set(ylim=(0, 50), title="dot product with three positions")
+_ = below.legend(frameon=False, ncols=3)
 
 # %% [markdown]
-# **Think:** the three curves on the right have the same shape. Which identity of sine and cosine
-# says that the dot product of two positions depends on their distance only?
+# **Think:** the three curves of the lower plot have the same shape. Which identity of sine and
+# cosine says that the dot product of two positions depends on their distance only?
 #
 # <details><summary>An answer</summary>
 #

@@ -129,12 +129,12 @@ check_values("3.1-collate-mask", collate)
 
 # %%
 mel, valid = collate(train_mels[:5])
-figure, (left, right) = plt.subplots(1, 2, figsize=(9, 2.6), layout="constrained")
-image = left.imshow(mel[0].T.numpy(), origin="lower", aspect="auto", cmap="cividis")
-left.set(xlabel="frame (10 ms)", ylabel="mel band", title="the first of five, with its padding")
-figure.colorbar(image, ax=left, label="ln(power)")
-right.imshow(valid.numpy(), aspect="auto", cmap="cividis", interpolation="nearest")
-_ = right.set(xlabel="frame (10 ms)", ylabel="utterance", title="valid: bright is real")
+figure, (above, below) = plt.subplots(2, 1, figsize=(6, 4.6), layout="constrained", sharex=True)
+image = above.imshow(mel[0].T.numpy(), origin="lower", aspect="auto", cmap="cividis")
+above.set(ylabel="mel band", title="the first of five, with its padding")
+figure.colorbar(image, ax=above, label="ln(power)")
+below.imshow(valid.numpy(), aspect="auto", cmap="cividis", interpolation="nearest")
+_ = below.set(xlabel="frame (10 ms)", ylabel="utterance", title="valid: bright is real")
 
 # %% [markdown]
 # **Think:** what share of this batch is padding? How would you choose the five utterances of a
@@ -636,16 +636,16 @@ print(f"{len(test_mels)} whole test utterances: {accuracy:.1%}")
 seconds = (0.5, 1, 1.5, 2, 3, 4)
 cuts = [[crop(mel, int(100 * length)) for mel in test_mels] for length in seconds]
 shares = [100 * accuracy_of(model, mels, test_labels) for mels in cuts]
-figure, (left, right) = plt.subplots(1, 2, figsize=(9, 3), layout="constrained")
+figure, (above, below) = plt.subplots(2, 1, figsize=(6, 5), layout="constrained")
 steps, losses, whole, cut = zip(*history, strict=True)
-left.plot(steps, [100 * share for share in whole], "o-", label="validation, whole")
-left.plot(steps, [100 * share for share in cut], "s:", label="validation, crops")
-left.set(xlabel="step", ylabel="accuracy (%)", ylim=(0, 102))
-left.legend(frameon=False)
-right.plot(seconds, shares, "o-", label="crops")
-right.axhline(100 * accuracy, linestyle="--", color="gray", label="whole utterances")
-right.set(xlabel="length of the test crops (s)", ylabel="accuracy (%)", ylim=(0, 102))
-_ = right.legend(frameon=False)
+above.plot(steps, [100 * share for share in whole], "o-", label="validation, whole")
+above.plot(steps, [100 * share for share in cut], "s:", label="validation, crops")
+above.set(xlabel="step", ylabel="accuracy (%)", ylim=(0, 102))
+above.legend(frameon=False)
+below.plot(seconds, shares, "o-", label="crops")
+below.axhline(100 * accuracy, linestyle="--", color="gray", label="whole utterances")
+below.set(xlabel="length of the test crops (s)", ylabel="accuracy (%)", ylim=(0, 102))
+_ = below.legend(frameon=False)
 
 
 # %% [markdown]

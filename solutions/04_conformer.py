@@ -823,15 +823,15 @@ for normalize in (True, False):
     print(f"{name}: {seconds:.0f} s, whole utterances {accuracy(model, whole(data.validation))}")
 
 # %%
-figure, (left, right) = plt.subplots(1, 2, figsize=(9, 3), layout="constrained")
+figure, (above, below) = plt.subplots(2, 1, figsize=(6, 5.2), layout="constrained", sharex=True)
 for (name, history), line in zip(histories.items(), ("o-", "s--"), strict=True):
     steps, losses, shares = zip(*history, strict=True)
-    left.plot(steps, losses, line, label=name)
-    right.plot(steps, [100 * share for share in shares], line, label=name)
-left.axhline(math.log(len(data.speakers)), color="gray", linewidth=0.8, label="chance: ln 100")
-left.set(xlabel="optimizer step", ylabel="training loss (nats)", ylim=(0, 5))
-right.set(xlabel="optimizer step", ylabel="validation accuracy, crops (%)", ylim=(0, 100))
-_ = left.legend(frameon=False)
+    above.plot(steps, losses, line, label=name)
+    below.plot(steps, [100 * share for share in shares], line, label=name)
+above.axhline(math.log(len(data.speakers)), color="gray", linewidth=0.8, label="chance: ln 100")
+above.set(ylabel="training loss (nats)", ylim=(0, 5))
+below.set(xlabel="optimizer step", ylabel="accuracy, crops (%)", ylim=(0, 100))
+_ = above.legend(frameon=False)
 
 # %% [markdown]
 # With this seed and with others, **the finding does not carry over to our model.** Without a

@@ -728,7 +728,7 @@ plots.confusion(confusion_matrix(guesses, labels["testing"], 12), names, title="
 surest, guesses = beliefs["transformer", "testing"].max(1)
 wrong = (guesses != labels["testing"]).nonzero()[:, 0]
 wrong = wrong[surest[wrong].argsort(descending=True)][:6]
-figure, panels = plt.subplots(2, 3, figsize=(9, 4.6), layout="constrained", squeeze=False)
+figure, panels = plt.subplots(2, 3, figsize=(6, 4.4), layout="constrained", squeeze=False)
 for row, axes in zip(wrong.tolist(), panels.flat, strict=False):
     file, guess = data["testing"].names[row], names[guesses[row]]
     word = file.split("/")[0]  # also where the class is unknown

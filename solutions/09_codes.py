@@ -277,7 +277,7 @@ check_values("9.3-quantize-gradients", quantize)
 #
 # This is k-means in small steps, and it has the same problem: a code that is far from all vectors
 # is never chosen, so it never moves, so it is never chosen. Most codes of a codebook may end like
-# this, as the left picture below shows. The remedy is a **restart**: a *dead* code, whose count
+# this, as the upper picture below shows. The remedy is a **restart**: a *dead* code, whose count
 # $n_k$ is below a floor, is reset to a random vector of the batch, with the floor as its count.
 #
 # **Before you go on:** Jukebox's implementation resets the vector, but not the count. What happens
@@ -342,7 +342,7 @@ check_values("9.4-restart-fair", restart)
 generator = torch.Generator().manual_seed(0)
 clusters = torch.tensor([[0.0, 0], [4, 0], [0, 4], [4, 4], [2, 2]]).repeat(80, 1)
 points = clusters + 0.5 * torch.randn(400, 2, generator=generator)
-figure, panels = plt.subplots(1, 2, figsize=(9, 3.4), layout="constrained", sharey=True)
+figure, panels = plt.subplots(2, 1, figsize=(6, 6.4), layout="constrained", sharex=True)
 for axes, floor in zip(panels, (0.0, 1.0), strict=True):
     counts, sums = torch.ones(32), torch.randn(32, 2, generator=generator) * 0.5 - 2
     for _ in range(100):
@@ -354,7 +354,7 @@ for axes, floor in zip(panels, (0.0, 1.0), strict=True):
     axes.plot(*points.T, ".", color="lightgray", markersize=4)
     axes.plot(*vectors[used > 0].T, "o", markersize=5)
     usage = f"{int((used > 0).sum())} of 32 codes in use, perplexity {perplexity(used):.1f}"
-    axes.set(title=f"floor {floor:g}: {usage}")
+    axes.set_title(f"floor {floor:g}: {usage}", fontsize=11)
 
 # %% [markdown]
 # ## 9.5 The codec
@@ -611,11 +611,12 @@ def sound(mel):
 # %%
 print("the words themselves:", recognized(mels["validation"], labels["validation"]))
 print("after decoding:      ", recognized(again, labels["validation"]))
-figure, panels = plt.subplots(1, 2, figsize=(9, 2.8), layout="constrained", sharey=True)
+figure, panels = plt.subplots(2, 1, figsize=(6, 5), layout="constrained", sharex=True)
 for axes, mel, title in zip(panels, (mels["validation"], again), ("before", "after"), strict=True):
     axes.imshow(mel[0].T, origin="lower", aspect="auto", cmap="cividis")
-    axes.set(title=f'"{V2_WORDS[0]}" {title}', xlabel="frame (10 ms)", ylabel="mel band")
+    axes.set(title=f'"{V2_WORDS[0]}" {title}', ylabel="mel band")
     display(sound(mel[0]))
+panels[1].set(xlabel="frame (10 ms)")
 for frame, code in zip(range(0, FRAMES, 4), codes["validation"][0].tolist(), strict=True):
     panels[1].text(frame, 34, str(code), color="w", fontsize=7, rotation=90)
 
@@ -782,7 +783,7 @@ with torch.inference_mode():
     }
 for name, logits in guesses.items():
     print(f"{name:12} perplexity {nats(logits, truth).exp():6.1f}")
-figure, axes = plt.subplots(figsize=(7, 2.8), layout="constrained")
+figure, axes = plt.subplots(figsize=(6, 2.8), layout="constrained")
 for name in ("bigram", "Transformer"):
     each = F.cross_entropy(guesses[name].mT, truth, reduction="none").mean(0).exp()
     axes.plot(each, "o-", markersize=3, label=name)
@@ -880,14 +881,14 @@ for name, (temperature, top_k) in settings.items():
     )
 
 # %%
-figure, panels = plt.subplots(1, 4, figsize=(10, 2.6), layout="constrained", sharey=True)
+figure, panels = plt.subplots(2, 2, figsize=(6, 4.4), layout="constrained")
 with torch.inference_mode():
     samples = codec.decode(drawn["T = 0.8"])
-for axes, row in zip(panels, (0, 1, 40, 200), strict=True):
+for axes, row in zip(panels.flat, (0, 1, 40, 200), strict=True):
     axes.imshow(samples[row].T, origin="lower", aspect="auto", cmap="cividis")
-    axes.set(title=f'"{V2_WORDS[asked[row]]}"', xlabel="frame (10 ms)")
+    axes.set(title=f'"{V2_WORDS[asked[row]]}"', xlabel="frame (10 ms)", ylabel="mel band")
+    axes.label_outer()
     display(sound(samples[row]))
-_ = panels[0].set(ylabel="mel band")
 
 # %% [markdown]
 # **Think:** with top 1 nearly every word is recognized. Why would a music model with this sampling
