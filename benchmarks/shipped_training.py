@@ -8,8 +8,9 @@ RECORDINGS has speech_commands_people/ (words, and lists of the speakers for val
 speech_commands_excerpt/, of which only _background_noise_ is read here: its clips of words are part
 of the official test. The first command trains as the recipe keywords-stream says, the second goes on
 from its averaged weights as keywords-sentences says, in RUN-end; both continue what was
-interrupted. The third rounds the averaged weights of the last step of RUN-end, or else of RUN, to
-16 bits and writes them. RUN may also be a checkpoint: kws/pretrained/keywords.pt to train on.
+interrupted. The third writes the weights halfway between those at the end of RUN and of RUN-end
+(Wortsman et al. 2022, https://arxiv.org/abs/2109.01903), rounded to 16 bits. RUN may also be a
+checkpoint: a copy of kws/pretrained/keywords.pt, to train on.
 `benchmarks/shipped.py` measures them and writes their card. The third also writes keywords.onnx,
 the same weights as a graph for onnxruntime; --graph does that alone.
 """
@@ -21,6 +22,7 @@ from pathlib import Path
 
 import numpy as np
 import onnx
+import torch
 from onnx import numpy_helper
 
 from kws.cli import run as run_command
@@ -74,9 +76,12 @@ def main() -> None:
     states = [read_checkpoint(each) for each in paths]
     parts = [each.get("made") or f"{each['step']:,} steps, at commit {commit}" for each in states]
     made = ", then ".join(parts)
+    several = [weights_of(each) for each in states]
     weights = {
-        name: weight.half() if weight.is_floating_point() else weight
-        for name, weight in weights_of(states[-1]).items()
+        name: torch.stack([each[name].float() for each in several]).mean(0).half()
+        if weight.is_floating_point()
+        else weight
+        for name, weight in several[-1].items()
     }
     out, kept = SHIPPED["keywords"], {**states[-1], "weights": weights, "made": made}
     save_checkpoint(out, {key: value for key, value in kept.items() if key != "training"})
