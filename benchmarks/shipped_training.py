@@ -6,8 +6,8 @@
 
 RECORDINGS has speech_commands_people/ (words, and lists of the speakers for validation) and
 speech_commands_excerpt/, of which only _background_noise_ is read here: its clips of words are part
-of the official test. The first command trains as the recipe keywords-stream says, the second goes on
-from its averaged weights as keywords-sentences says, in RUN-end; both continue what was
+of the official test. The first command trains as the recipe keywords-stream says, the second goes
+on from its averaged weights, in RUN-end, as keywords-sentences says; both continue what was
 interrupted. The third writes the weights halfway between those at the end of RUN and of RUN-end
 (Wortsman et al. 2022, https://arxiv.org/abs/2109.01903), rounded to 16 bits. RUN may also be a
 checkpoint: a copy of kws/pretrained/keywords.pt, to train on.

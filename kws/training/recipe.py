@@ -303,11 +303,10 @@ class Recipe:
             for key in (f"{section}.{key}" for key in values if values[key] != usual[key]):
                 if key in unused or not key.startswith(("data.task", "model.", "train.", *used)):
                     yield f"{key} has no effect where data.task={task}: remove it"
-        makers = {"augment.garbled": self.augment.garbled, "data.spare_words": data.spare_words}
-        for made in (
-            key for key, on in (makers | {"data.spare_talk": data.spare_talk}).items() if on
-        ):
-            if not (task == "keywords" and get_protocol(data.protocol).unknown_label):
+        for made in ("augment.garbled", "data.spare_words", "data.spare_talk"):
+            section, _, key = made.partition(".")
+            wanted = getattr(getattr(self, section), key)
+            if wanted and not (task == "keywords" and get_protocol(data.protocol).unknown_label):
                 yield (
                     f"{made} makes other words, and data.protocol={data.protocol} has no class for "
                     "them: set it to 0"

@@ -23,18 +23,11 @@ import torch
 from jaxtyping import Float
 
 from kws.audio.features import speaker_log_mel
+from kws.audio.recordings import CLIP_SAMPLES
 from kws.data.embedded.corpus import draw_cast
 from kws.data.embedded.espeak import ENGINE_NAME
 from kws.data.embedded.provenance import corpus_folder, describe_seed
-from kws.data.embedded.recording import (
-    SAMPLE_RATE,
-    amplitude,
-    draw_setup,
-    noise,
-    record,
-    rms,
-    trim,
-)
+from kws.data.embedded.recording import amplitude, draw_setup, noise, record, rms, trim
 from kws.data.embedded.sentences import draw_sentence
 from kws.data.embedded.voices import Voice, draw_parametric_voice, generator, say, speaker_splits
 from kws.errors import UsageError
@@ -193,15 +186,14 @@ def talk_seconds(count: int, seed: int | str = 0) -> Float[np.ndarray, "count N"
         for place, voice in enumerate(voices):
             rng = generator(seed, "talk", place)
             cuts = len(range(place, count, len(voices)))
-            texts = [
-                " ".join(draw_sentence(rng, "talk") for _ in "ab") for _ in range(-(-cuts // CUTS))
-            ]
+            texts = [draw_sentence(rng, "talk") for _ in range(2 * -(-cuts // CUTS))]
+            texts = [f"{one} {other}" for one, other in zip(texts[::2], texts[1::2], strict=True)]
             faster = replace(voice, rate=rng.uniform(*TALK_RATES))
             spoken = say(faster, texts, rng, Path(scratch))
             waves = [recorded_sentence(each, rng) for each in spoken for _ in range(CUTS)]
             for wave in waves[:cuts]:
-                start = rng.integers(len(wave) - SAMPLE_RATE)
-                found.append(wave[start : start + SAMPLE_RATE])
+                start = rng.integers(len(wave) - CLIP_SAMPLES)
+                found.append(wave[start : start + CLIP_SAMPLES])
     return np.stack(found)
 
 
