@@ -97,38 +97,42 @@ def evaluate_stream(
     tolerance_ms: Annotated[
         int, typer.Option(min=0, help="--stream: how long after a word it may be detected.")
     ] = 750,
+    speech: Annotated[
+        Path | None,
+        typer.Option(
+            help="--stream: folder of continuous speech, in which each event is a false alarm."
+        ),
+    ] = None,
     device: Device = "auto",
     resample: Resample = False,
 ) -> None:
     """Misses and false alarms in a folder of long recordings."""
     from kws.device import choose_device
+    from kws.inference import stream_evaluation as streams
     from kws.inference.detector import parse_trigger
-    from kws.inference.stream_evaluation import (
-        as_table,
-        det_curve,
-        score_recordings,
-        write_stream_evaluation,
-    )
     from kws.inference.streaming import ListeningTime
     from kws.inference.torch_stream import TorchStream
     from kws.training.checkpoint import load_model
 
     data, settings, spent = require_data(data), parse_trigger(trigger), ListeningTime()
     trained = load_model(run, choose_device(device))
-    model, recordings = TorchStream(trained), []
-    for scored in score_recordings(model, data, settings, resample=resample, spent=spent):
+    model, recordings, spoken = TorchStream(trained), [], None
+    if speech:
+        blocks = streams.speech_blocks(speech, resample=resample)
+        spoken = streams.score_blocks(model, blocks, settings, spent)
+        print(f"heard: {speech}, {spoken.seconds / 60:.1f} minutes", file=sys.stderr)
+    for scored in streams.score_recordings(model, data, settings, resample=resample, spent=spent):
         recordings.append(scored)
         print(f"heard: {scored.file}, {scored.seconds / 60:.1f} minutes", file=sys.stderr)
-    points = det_curve(recordings, trained.labels, settings, tolerance_ms)
+    heard = (recordings, trained.labels, settings, tolerance_ms)
+    points, by_noise = streams.det_curve(*heard, speech=spoken), streams.misses_by_noise(*heard)
     chosen = next(point for point in points if point.threshold == settings.threshold)
-    written = write_stream_evaluation(
-        folder_of(run), trained, data, settings, tolerance_ms, points, chosen, spent
+    written = streams.write_stream_evaluation(
+        folder_of(run), trained, data, settings, tolerance_ms, points, by_noise, spent
     )
-    print(*as_table(points, chosen), sep="\n")
+    print(*streams.as_table(points, chosen), sep="\n")
     print(f"\n{trained.recipe.model.name}, step {trained.step:,}, {settings}, {tolerance_ms} ms")
-    print(f"missed {chosen.total.missed}")
-    print(f"false alarms {chosen.total.alarms}")
-    print(f"{spent}")
+    print(*streams.describe(chosen), spent, sep="\n")
     print(f"written: {', '.join(map(str, written))}")
 
 

@@ -1,6 +1,7 @@
 """Long recordings with words in them, and the truth about where."""
 
 import itertools
+from collections import Counter
 
 import numpy as np
 import pytest
@@ -16,9 +17,9 @@ from kws.errors import UsageError
 def clips(tmp_path_factory):
     """Loud clips of two words and an other one, in all splits; a quiet hum."""
     folder = tmp_path_factory.mktemp("clips") / "words"
-    for word in ("ja", "nein", "other"):
-        for speaker in ("c2d15ea5", "4a294341", "00000002"):  # validation, training, testing
-            write_audio(folder / word / f"{speaker}_nohash_0.wav", torch.full((8000,), 0.5))
+    speakers = ("c2d15ea5", "4a294341", "00000002")  # validation, training, testing
+    for word, speaker, n in itertools.product(("ja", "nein", "other"), speakers, range(5)):
+        write_audio(folder / word / f"{speaker}_nohash_{n}.wav", torch.full((8000,), 0.5))
     write_audio(folder / "_background_noise_" / "hum.wav", torch.full((40_000,), 0.01))
     return folder
 
@@ -47,7 +48,7 @@ def test_the_words_are_where_the_truth_says(made):
             low, high = round(each.start * rate), round(each.end * rate)
             assert high - low == 8000
             assert loud[low + 200 : high - 200].all() or abs(samples[low:high]).max() > 0.09
-            loud[low - 1 : high + 1] = False
+            loud[low - 9 : high + 9] = False  # times are rounded to milliseconds
         assert abs(samples[loud]).max(initial=0.0) <= 10 ** (-38 / 20) + 1e-3  # noise alone
 
 
@@ -71,6 +72,14 @@ def test_the_ratio_is_that_of_the_clip_to_the_noise_around_it_and_words_do_not_o
         gaps = [b.start - a.start for a, b in itertools.pairwise(spoken)]
         assert min(gaps) >= 1.5 - 1e-3
         assert {each.word for each in spoken} == {"ja", "nein", "other"}
+
+
+def test_no_clip_comes_again_before_all_have_come(made):
+    spoken = [each for inside in read_truth(made).values() for each in inside]
+    assert all(each.clip.startswith(f"{each.word}/c2d15ea5_nohash_") for each in spoken)
+    wanted = Counter(each.clip for each in spoken if each.word != "other")
+    assert 5 < len(wanted) == min(10, wanted.total())
+    assert set(wanted.values()) <= {wanted.total() // 10, -(-wanted.total() // 10)}
 
 
 def test_the_seed_decides_and_a_folder_in_use_is_left_alone(clips, made, tmp_path):
