@@ -235,16 +235,8 @@ def _mix(
             end = seconds + len(clip) / SAMPLE_RATE
             power = clip.square().mean().clamp(min=1e-12)
             ratio = 10 * (power / noise).log10().item() if noise > 0 else None
-            here.append(
-                Spoken(
-                    file=following.file,
-                    start=seconds,
-                    end=end,
-                    word=word,
-                    ratio=ratio,
-                    clip=following.clip,
-                )
-            )
+            where = {"file": following.file, "word": word, "clip": following.clip}
+            here.append(Spoken(start=seconds, end=end, ratio=ratio, **where))
             following = next(ahead, None)
         block += carried[:SAMPLE_RATE]
         carried = torch.cat([carried[SAMPLE_RATE:], torch.zeros(SAMPLE_RATE)])

@@ -234,27 +234,22 @@ def det_curve(
 
 def as_table(points: Sequence[Point], chosen: Point) -> list[str]:
     """Lines for the terminal: each word at the chosen threshold, all words at each threshold."""
-    width = max(len("threshold"), *(len(each.word) for each in chosen.scores))
-    lines = [
-        f"{'word':{width}}  {'missed %':>8}  {'95 % interval':>13}  {'n':>6}  "
-        f"{'false alarms':>12}  {'an hour':>8}  {'95 % interval':>13}"
-    ]
-    rows = [(each.word, each, None) for each in (*chosen.scores, chosen.total)]
-    for name, each, speech in (*rows, *((f"{x.threshold:g}", x.total, x.speech) for x in points)):
-        if len(lines) == len(rows) + 1:
-            spoken = f"  {'of speech':>9}  {'95 % interval':>13}" if chosen.speech else ""
-            lines += ["", f"{'threshold':{width}}  {'(all words)':69}{spoken}"]
-        missed = each.missed
-        share = f"{100 * missed.value:.1f}" if missed.n else "–"
-        interval = f"{100 * missed.low:.1f}–{100 * missed.high:.1f}"
-        line = (
-            f"{name:{width}}  {share:>8}  {interval:>13}  {missed.n:>6,}  {each.alarms.count:>12,}"
-        )
-        for rate, room in [(each.alarms, 8), *([(speech, 9)] if speech else [])]:
-            between = f"{rate.low:.2f}–{rate.high:.2f}"
-            line += f"  {rate.value:>{room}.2f}  {between:>13}"
-        lines.append(line)
-    return lines
+    head = ("missed %", "95 % interval", "n", "false alarms", "an hour", "95 % interval")
+    spoken = ("hour of speech", "95 % interval") if chosen.speech else ()
+    rows = [("word", *head), *(_cells(x.word, x) for x in (*chosen.scores, chosen.total))]
+    rows += [("",), ("threshold", *head, *spoken)]
+    rows += [_cells(f"{x.threshold:g}", x.total, x.speech) for x in points]
+    return ["".join((f"{name:11}", *(f"{cell:>15}" for cell in cells))) for name, *cells in rows]
+
+
+def _cells(name: str, each: WordScore, speech: AlarmRate | None = None) -> tuple[str, ...]:
+    missed = each.missed
+    share = f"{100 * missed.value:.1f}" if missed.n else "–"
+    interval = f"{100 * missed.low:.1f}–{100 * missed.high:.1f}"
+    cells = [name, share, interval, f"{missed.n:,}", f"{each.alarms.count:,}"]
+    for rate in (each.alarms, *([speech] if speech else [])):
+        cells += [f"{rate.value:.2f}", f"{rate.low:.2f}–{rate.high:.2f}"]
+    return tuple(cells)
 
 
 def describe(point: Point) -> list[str]:

@@ -11,6 +11,7 @@ import torch
 from kws.audio.recordings import write_audio
 from kws.data.streams import make_streams, read_truth
 from kws.errors import UsageError
+from tests.conftest import data_beside
 
 
 @pytest.fixture(scope="module")
@@ -119,19 +120,9 @@ def test_what_cannot_be_made_is_told(clips, tmp_path, changes, messages):
     assert not (tmp_path / "s").exists()
 
 
-@pytest.mark.parametrize(
-    ("rows", "messages"),
-    [
-        (None, "not there.*kws data stream"),
-        ("file,start,word", "its first line must name file,start,end,word"),
-        ("file,start,end,word\na.wav,2,1,ja", "line 2: expects a file"),
-        ("file,start,end,word\na.wav,x,1,ja", "line 2: expects a file"),
-        ("file,start,end,word,ratio\na.wav,0,1,ja,x", "line 2: expects a file"),
-        ("file,start,end,word\na.wav,0,1,ja", "names a.wav, which is not"),
-    ],
-)
+@pytest.mark.parametrize(("rows", "messages"), data_beside(__file__)["wrong_truths"])
 def test_a_missing_or_wrong_truth_is_refused(tmp_path, rows, messages):
-    if rows is not None:
+    if rows:
         (tmp_path / "truth.csv").write_text(rows)
     with pytest.raises(UsageError, match=rf"truth\.csv: .*{messages}"):
         read_truth(tmp_path)
