@@ -159,7 +159,7 @@ def evaluate_generator(
         bool,
         typer.Option(
             "--listen",
-            help="Of a voice, codec or prior: how many words a keyword model recognizes, which is "
+            help="For a voice, codec or prior: how many words are recognized by a keyword model, "
             "trained once in two minutes.",
         ),
     ] = False,
@@ -201,7 +201,7 @@ def evaluate(
 ) -> None:
     """Measure a trained model: accuracy with n and interval, each class, pictures.
 
-    Of a speech recognizer: word errors by kind, with the interval over utterances. Of a voice, a
+    For a speech recognizer: word errors by kind, with the interval over utterances. For a voice, a
     codec or a prior, without --data: errors of durations, codes in use, perplexity.
     """
     from kws.training.checkpoint import KINDS, read_kind
