@@ -115,12 +115,15 @@ def evaluate_stream(
     if speech:
         blocks = streams.speech_blocks(speech, resample=resample)
         spoken = streams.score_blocks(model, blocks, settings, spent)
-        print(f"heard: {speech}, {spoken.seconds / 60:.1f} minutes", file=sys.stderr)
+        print(f"read: {speech}, {spoken.seconds / 60:.1f} minutes", file=sys.stderr)
     for scored in streams.score_recordings(model, data, settings, resample=resample, spent=spent):
         recordings.append(scored)
-        print(f"heard: {scored.file}, {scored.seconds / 60:.1f} minutes", file=sys.stderr)
-    heard = (recordings, trained.labels, settings, tolerance_ms)
-    points, by_noise = streams.det_curve(*heard, speech=spoken), streams.misses_by_noise(*heard)
+        print(f"read: {scored.file}, {scored.seconds / 60:.1f} minutes", file=sys.stderr)
+    given = (recordings, trained.labels, settings, tolerance_ms)
+    points, by_noise = (
+        streams.det_curve(*given, speech=spoken),
+        streams.misses_by_noise(*given),
+    )
     chosen = next(point for point in points if point.threshold == settings.threshold)
     written = streams.write_stream_evaluation(
         folder_of(run), trained, data, settings, tolerance_ms, points, by_noise, spent

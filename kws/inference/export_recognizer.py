@@ -115,7 +115,7 @@ class DecoderStep(nn.Module):
         return self.model.decode(symbols, memory, valid)[:, -1]
 
 
-@torch.inference_mode()
+@torch.no_grad()  # a tensor of inference mode could not be traced
 def _inputs(recognizer: Recognizer, half: str) -> list[tuple[Tensor, ...]]:
     """Random inputs of a half."""
     sizes = [(batch, frames) for batch, frames, _ in CHECKED]
@@ -128,7 +128,7 @@ def _inputs(recognizer: Recognizer, half: str) -> list[tuple[Tensor, ...]]:
         symbols = torch.randint(SPECIAL, len(recognizer.alphabet), shape, generator=generator)
         memory, real = recognizer.model.encode(features, valid)
         assert real is not None
-        found.append((symbols, memory.clone(), real.clone()))
+        found.append((symbols, memory, real))
     return found
 
 

@@ -161,8 +161,8 @@ def score(
         for place, found in enumerate((scored.truth, missed, alarms)):
             for each in found:
                 counts[each.word][place] += 1
-        said = (*scored.others, *scored.truth)
-        causes |= {cause_of(each, said, tolerance_ms) for each in alarms}
+        uttered = (*scored.others, *scored.truth)
+        causes |= {cause_of(each, uttered, tolerance_ms) for each in alarms}
     hours = sum(scored.seconds for scored in recordings) / 3600
     sums = [sum(counts[word][place] for word in words) for place in range(3)]
     taken = [each for each in others if each in causes]
@@ -186,16 +186,16 @@ def score(
     )
 
 
-def cause_of(event: Event, said: Iterable[Spoken], tolerance_ms: int) -> Spoken | Event:
+def cause_of(event: Event, uttered: Iterable[Spoken], tolerance_ms: int) -> Spoken | Event:
     """What was said when a false alarm came: the last that had begun; else the event itself."""
     late = tolerance_ms / 1000 + 1e-9
-    near = [each for each in said if each.start <= event.time <= each.end + late]
+    near = [each for each in uttered if each.start <= event.time <= each.end + late]
     return max(near, key=lambda each: each.start, default=event)
 
 
-def clips_of(said: Iterable[object]) -> set[object]:
+def clips_of(uttered: Iterable[object]) -> set[object]:
     """The different clips among words; what has no clip is different from all others."""
-    return {each.clip if isinstance(each, Spoken) and each.clip else each for each in said}
+    return {each.clip if isinstance(each, Spoken) and each.clip else each for each in uttered}
 
 
 def misses_by_noise(
