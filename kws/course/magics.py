@@ -5,6 +5,7 @@ import re
 import textwrap
 import warnings
 from collections import Counter
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 RUNS_CODE = re.compile(r"%%(?:time|timeit|capture|prun)\b")  # cell magics around Python
@@ -33,8 +34,8 @@ class Statement:
 
 def statements_of(tree: ast.Module, source: str, shift: int = 0) -> tuple[Statement, ...]:
     """The statements of `source`, each with its text; `shift` is added to their lines."""
-    lines = source.split("\n")
-    begun = Counter(node.lineno for node in tree.body)
+    lines, body = source.split("\n"), [*_opened(tree.body)]
+    begun = Counter(node.lineno for node in body)
     encoded: dict[int, bytes] = {}
     found = []
 
@@ -43,16 +44,28 @@ def statements_of(tree: ast.Module, source: str, shift: int = 0) -> tuple[Statem
             encoded[number] = lines[number - 1].encode()  # a column counts bytes
         return encoded[number][begin:end].decode()
 
-    for node in tree.body:
+    for node in body:
         first = min([node.lineno, *(d.lineno for d in getattr(node, "decorator_list", ()))])
         last = node.end_lineno or node.lineno
         kept = lines[first - 1 : last]
         if begun[last] > (node.lineno == last):  # another begins where this one ends
             kept[-1] = cut(last, 0, node.end_col_offset)
-        if node.col_offset and first == node.lineno:
+        if node.col_offset and not lines[first - 1][: node.col_offset].strip():
+            kept = textwrap.dedent("\n".join(kept)).split("\n")
+        elif node.col_offset and first == node.lineno:
             kept[0] = cut(first, node.col_offset, node.end_col_offset if first == last else None)
         found.append(Statement(node=node, source="\n".join(kept), line=first + shift))
     return tuple(found)
+
+
+def _opened(body: Sequence[ast.stmt]) -> Iterator[ast.stmt]:
+    """The statements, those of `if __name__ == "__main__":` in its place: in Jupyter they run."""
+    for node in body:
+        match node:
+            case ast.If(test=ast.Compare(left=ast.Name(id="__name__"), ops=[ast.Eq()])):
+                yield from node.body
+            case _:
+                yield node
 
 
 def as_python(source: str) -> str:

@@ -9,6 +9,7 @@ import ast
 import builtins
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, field
+from itertools import pairwise
 
 from kws.course.may_run import Definition, changes_of, names_of, root_of
 
@@ -93,7 +94,10 @@ def decide(
         rivals = [n for n in there if not _registers(nodes[n], functions) or name in wanted]
         if name in functions and (name in wanted or name in called):
             decision.callables.add(name)
-            rivals = [n for n in rivals if _is_callable(nodes[n])]
+            calls = [n for n in rivals if _is_callable(nodes[n])]
+            for before, n in pairwise(there):
+                calls += [n] * (before in calls and n not in calls and is_given(nodes[n], name))
+            rivals = sorted(calls)
         elif name not in wanted and name not in functions:
             continue  # values under an unused name: the last one, as in Jupyter
         losers = set(there) - set(rivals) if name in decision.callables else set()
@@ -141,6 +145,12 @@ def _is_callable(node: ast.stmt) -> bool:
     """Whether the statement defines something to call, as far as reading shows."""
     value = getattr(node, "value", None)
     return isinstance(node, Definition) or (value is not None and _makes_callable(value))
+
+
+def is_given(node: ast.stmt, name: str) -> bool:
+    """`attend = logged(attend)`, where `attend` is a function."""
+    value = getattr(node, "value", None)
+    return isinstance(value, ast.Call) and any(root_of(each) == name for each in value.args)
 
 
 def _makes_callable(value: ast.expr) -> bool:

@@ -34,6 +34,7 @@ from typing import Any
 
 from kws.course.magics import parse, statements_of
 from kws.course.may_run import (
+    BLOCKS,
     Definition,
     changes_of,
     is_data_class,
@@ -41,6 +42,7 @@ from kws.course.may_run import (
     made_by,
     names_of,
     set_by,
+    trains,
     used_names,
 )
 from kws.course.used_names import reachable
@@ -140,7 +142,7 @@ class Kernel:
         body = tree.body
         if mode == "definitions":
             for each in statements_of(tree, source):
-                changes = changes_of(each.node) if is_harmless(each.node) else ()
+                changes = () if trains(each.node) else changes_of(each.node)
                 names = stored(each.node), frozenset(changes)
                 self.define(CellStatement(each.node, each.source, number, *names))
             return
@@ -175,7 +177,7 @@ class Kernel:
             self.attempt(statement)
         else:
             self.left_out |= dict.fromkeys(statement.names, statement.cell)
-            if isinstance(node, ast.Assign | ast.AnnAssign):
+            if statement.names or statement.changes:
                 self.postponed.add(statement)
 
     def attempt(self, statement: CellStatement) -> None:
@@ -183,7 +185,8 @@ class Kernel:
         error = self.execute(statement.node, f"<cell {statement.cell}>")
         for each in statement.names:
             self.left_out.pop(each, None)
-        if isinstance(error, NameError) and error.name in self.left_out:
+        waits = isinstance(error, NameError) and error.name in self.left_out
+        if waits or (error and isinstance(statement.node, BLOCKS)):
             self.left_out |= dict.fromkeys(statement.names, statement.cell)
             self.postponed.add(statement)
         elif error:
@@ -196,7 +199,8 @@ class Kernel:
         for statement in [self.statements[n] for n in needed]:
             if statement in self.postponed:
                 self.postponed.remove(statement)
-                if not statement.names or statement.names - vars(self.module).keys():
+                own = statement.names - statement.changes
+                if not own or own - vars(self.module).keys():
                     self.attempt(statement)
 
     def check(self, body: list[ast.stmt], name: str) -> None:
