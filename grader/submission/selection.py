@@ -12,21 +12,18 @@ from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, field
 
 from grader.submission.contents import Piece
-from kws.course.magics import Statement
 from kws.course.may_run import (
     BLOCKS,
     Definition,
     changes_of,
     is_check,
-    is_data_class,
     is_harmless,
-    made_by,
     names_of,
     set_by,
     trains,
     used_names,
 )
-from kws.course.rivals import BUILTINS, decide, describe, is_given
+from kws.course.source import BUILTINS, Statement, decide, describe, is_given
 from kws.course.used_names import reachable
 
 IMPORTS = (ast.Import, ast.ImportFrom)
@@ -96,7 +93,7 @@ def select_pieces(
     found: Sequence[FoundStatement], wanted: Collection[str], lost: Sequence[Piece] = ()
 ) -> Selection:
     """The pieces of an answer to `wanted` names; of `lost`, which never run, what none defines."""
-    found = _plain_calls(found)
+    found = _wrapped(found)
     runs = [n for n, each in enumerate(found) if each.runs]
     decision = decide(
         [found[n].node for n in runs],
@@ -115,9 +112,9 @@ def select_pieces(
     for n, each in enumerate(found):
         if n in kept or isinstance(each.node, ast.Assign | ast.AnnAssign):
             cheap |= set(each.names) if _is_cheap(each, cheap) else set()
-    trainings = {n for n in changing if trains(found[n].node) and found[n].where not in answers}
     needs_data = {n for n in changing if not found[n].runs and not _needs_only(found[n], cheap)}
-    changing -= trainings | needs_data
+    trainings = {n for n in changing if trains(found[n].node) and found[n].where not in answers}
+    changing -= needs_data | trainings
     plain = {n for n in kept if found[n].names}
     needed, reached = _needed(found, plain, changing, wanted)
     plain = {n for n in plain | needed if not _clobbers(found[n], decision.callables)}
@@ -228,15 +225,13 @@ def _place(found: FoundStatement) -> str:
     return f"{found.where}, line {found.statement.line}"
 
 
-def _plain_calls(found: Sequence[FoundStatement]) -> list[FoundStatement]:
-    """`CONFIG = Config(80)` runs if Config has only values, `attend = logged(attend)` always."""
-    own = {each.names[0]: each.node for each in found if isinstance(each.node, Definition)}
+def _wrapped(found: Sequence[FoundStatement]) -> list[FoundStatement]:
+    """`attend = logged(attend)` runs, where `attend` is a function."""
+    own = {each.names[0] for each in found if isinstance(each.node, Definition)}
     return [
         dataclasses.replace(
             each,
-            runs=each.runs
-            or is_data_class(own.get(made_by(each.node), each.node))
-            or any(name in own and is_given(each.node, name) for name in each.names),
+            runs=each.runs or any(name in own and is_given(each.node, name) for name in each.names),
         )
         for each in found
     ]

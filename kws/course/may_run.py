@@ -23,14 +23,8 @@ PURE = {
 ARRAYS = {"array", "arange", "zeros", "ones", "linspace", "sqrt", "log", "exp", "log10", "float32"}
 PURE_IN = {  # first name of a dotted call -> last names; None: all
     "math": None,
-    "cmath": None,
-    "operator": None,
-    "typing": None,
     "functools": {"partial"},
     "collections": {"namedtuple", "OrderedDict", "Counter", "defaultdict"},
-    "dataclasses": {"replace"},
-    "pathlib": {"Path"},
-    "os": {"join", "get", "getenv", "dirname", "basename"},
     "np": ARRAYS,
     "numpy": ARRAYS,
     "torch": {
@@ -142,10 +136,9 @@ def is_harmless(node: ast.stmt) -> bool:
         values = [*node.value.args, *(keyword.value for keyword in node.value.keywords)]
         return _changes_cheaply(node.value) and all(map(calls_only_pure, values))
     if isinstance(node, BRANCHES):
-        asks = getattr(node, "test", getattr(node, "subject", node))
+        asks = getattr(node, "test", getattr(node, "subject", ast.Pass()))
         inside = [each for each in _inside(node) if not isinstance(each, ast.Pass)]
-        pure = asks is node or calls_only_pure(asks)
-        return pure and bool(inside) and all(map(is_harmless, inside))
+        return calls_only_pure(asks) and bool(inside) and all(map(is_harmless, inside))
     return False
 
 
@@ -195,25 +188,6 @@ def is_check(node: ast.stmt) -> bool:
     """`with check("2.1-…", "…"):` of the notebook."""
     calls = (item.context_expr for item in getattr(node, "items", ()))
     return any(isinstance(call, ast.Call) and root_of(call.func) == "check" for call in calls)
-
-
-def is_data_class(node: ast.stmt) -> bool:
-    """Whether this defines a class with a decorator `dataclass`."""
-    return isinstance(node, ast.ClassDef) and any(
-        "dataclass" in (getattr(inner, "id", ""), getattr(inner, "attr", ""))
-        for decorator in node.decorator_list
-        for inner in ast.walk(decorator)
-    )
-
-
-def made_by(node: ast.stmt) -> str:
-    """`Config` of `CONFIG = Config(80)`, where the arguments call only cheap things; or nothing."""
-    if not isinstance(node, ast.Assign | ast.AnnAssign):
-        return ""
-    match node.value:
-        case ast.Call(func=ast.Name(id=name), args=args, keywords=keywords):
-            return name if all(map(calls_only_pure, [*args, *(k.value for k in keywords)])) else ""
-    return ""
 
 
 @lru_cache(maxsize=16_384)

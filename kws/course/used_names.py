@@ -18,8 +18,6 @@ from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Any, Protocol
 
-from kws.course.folders import modules_used
-from kws.course.magics import as_python, parse, statements_of
 from kws.course.may_run import (
     BLOCKS,
     Definition,
@@ -30,6 +28,7 @@ from kws.course.may_run import (
     trains,
     used_names,
 )
+from kws.course.notebooks import modules_used
 from kws.course.own_work import (
     ALLOWED,
     ATTRIBUTES,
@@ -39,6 +38,7 @@ from kws.course.own_work import (
     is_public,
     refusal,
 )
+from kws.course.source import as_python, parse, statements_of
 
 LOOKUPS = ("getattr", "attrgetter", "hasattr")
 IMPORTS = ("import_module", "__import__")
