@@ -120,10 +120,8 @@ def evaluate_stream(
         recordings.append(scored)
         print(f"read: {scored.file}, {scored.seconds / 60:.1f} minutes", file=sys.stderr)
     given = (recordings, trained.labels, settings, tolerance_ms)
-    points, by_noise = (
-        streams.det_curve(*given, speech=spoken),
-        streams.misses_by_noise(*given),
-    )
+    points = streams.det_curve(*given, speech=spoken)
+    by_noise = streams.misses_by_noise(*given)
     chosen = next(point for point in points if point.threshold == settings.threshold)
     written = streams.write_stream_evaluation(
         folder_of(run), trained, data, settings, tolerance_ms, points, by_noise, spent
