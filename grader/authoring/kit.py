@@ -60,9 +60,16 @@ class Kit:
 
 
 def make_kit(
-    through: str, *, root: Path = ROOT, catalog: Mapping[str, Assignment] = ASSIGNMENTS
+    through: str,
+    *,
+    root: Path = ROOT,
+    catalog: Mapping[str, Assignment] = ASSIGNMENTS,
+    badge: str | None = None,
 ) -> Kit:
-    """Build the kit of assignment `through`; UsageError where it leaks or does not import."""
+    """Build the kit of assignment `through`; UsageError where it leaks or does not import.
+
+    `badge` is the address of a folder, for a link of each notebook: what opens it in a browser.
+    """
     number = _known(through, catalog)
     later = [each for key, each in sorted(catalog.items()) if key >= number]
     ahead = [each for each in later if each.number > number]
@@ -85,10 +92,13 @@ def make_kit(
     modules = drop_unused(modules, _imports_of(files))
     files |= {_module_file(path, root): path.read_bytes() for path in modules.kept.values()}
     files |= {_module_file(path, root): path.read_bytes() for path in _library(root, modules.kept)}
-    listed = "\n".join(f"- `assignments/{each.stem}.ipynb`: {each.title}" for each in shown)
+    listed = ""
+    for each in shown:
+        opens = f", [open in the browser]({badge.rstrip('/')}/{each.stem}.ipynb)" if badge else ""
+        listed += f"- `assignments/{each.stem}.ipynb`: {each.title}{opens}\n"
     readme = (TEXTS / "README.md").read_text(encoding="utf-8")
     files["README.md"] = (
-        readme.replace("{assignments}", listed).replace("{zip}", f"kws-{number}.zip").encode()
+        readme.replace("{assignments}\n", listed).replace("{zip}", f"kws-{number}.zip").encode()
     )
     files[CONTAINER] = (TEXTS / "devcontainer.json").read_bytes()
     files["AGENTS.md"] = (TEXTS / "AGENTS.md").read_bytes()

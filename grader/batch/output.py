@@ -301,7 +301,7 @@ class Store:
         table = self.roster()
         files |= table.fill(by_id(grades), columns) if table else {}
         if table is None:
-            files["canvas.csv"] = gradebook.canvas(reports, names)
+            files["canvas.csv"] = gradebook.canvas(grades, names)
         about = {"missing": missing, "names": names, "unread": unread, "book": book}
         about |= {"sources": sources, "columns": columns, "when": when}
         about |= {"similar": [asdict(pair) for pair in similar]}
