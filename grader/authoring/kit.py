@@ -64,12 +64,9 @@ def make_kit(
     *,
     root: Path = ROOT,
     catalog: Mapping[str, Assignment] = ASSIGNMENTS,
-    badge: str | None = None,
+    badge: str | None = None,  # address of what opens the folder of notebooks in a browser
 ) -> Kit:
-    """Build the kit of assignment `through`; UsageError where it leaks or does not import.
-
-    `badge` is the address of a folder, for a link of each notebook: what opens it in a browser.
-    """
+    """Build the kit of assignment `through`; UsageError where it leaks or does not import."""
     number = _known(through, catalog)
     later = [each for key, each in sorted(catalog.items()) if key >= number]
     ahead = [each for each in later if each.number > number]

@@ -24,8 +24,7 @@ from kws.files import write_bytes, zip_bytes
 SCRIPTS = ("setup.sh", "run_autograder")
 SEED, CRASH, MARKS = "secret-seed", "crash.json", "marks.csv"
 TREE = ("grader/**/*", "kws/**/*", "solutions/*.py", "pyproject.toml", "LICENSE")
-# the versions that the course was tested with
-TREE += ("lock/constraints.txt", "lock/dev.txt", "lock/uv.txt")
+TREE += ("lock/constraints.txt", "lock/dev.txt", "lock/uv.txt")  # versions that were tested
 BESIDE = ("__pycache__", ".ipynb_checkpoints", "container")  # nothing that grading needs
 TEXTS = Path(__file__).with_name("gradescope")
 

@@ -113,9 +113,6 @@ class Store:
             self.out / RELEASED / report.student / f"{report.assignment}.json", report.to_json()
         )
 
-    def released(self) -> list[Report]:
-        return self.reports(RELEASED)
-
     def keep_answers(self, student: str, assignment: str, table: Mapping[str, Any]) -> None:
         """Write what `grader.batch.job` found below each question; nothing where none are asked."""
         if table:

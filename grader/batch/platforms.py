@@ -26,7 +26,7 @@ from grader.reports.scorecard import points
 from kws.errors import UsageError, did_you_mean
 
 CANVAS_ID, MOODLE_ID = "sis login id", "identifier"  # columns that no other table has
-KEPT = {*map(str.lower, CANVAS_COLUMNS), "lastname", "firstname", "integration id", "root account"}
+KEPT = {*map(str.lower, CANVAS_COLUMNS), "firstname", "integration id", "root account"}
 LANGUAGES = Path(__file__).with_name("moodle_columns.toml")
 CHANGED, NO, EXCUSED = "last modified (grade)", ("no", "nein", "non", "否"), "EX"
 POSSIBLE = "points possible"
@@ -36,6 +36,7 @@ Grades = Mapping[str, Mapping[str, Grade]]  # student's id in small letters -> a
 def columns_of(titles: Sequence[str]) -> list[str]:
     """Names of columns in small letters, those of a worksheet of Moodle in English."""
     head = [one_line(cell).strip().lower() for cell in titles]
+    head = ["student" if name == "lastname" else name for name in head]
     for names in parse_toml(LANGUAGES.read_text(encoding="utf-8"), LANGUAGES).values():
         if any(names.get(name) == CHANGED for name in head):
             return [names.get(name, name) for name in head]
@@ -46,7 +47,8 @@ def identify(head: Sequence[str], cells: Mapping[str, str]) -> tuple[str, str, t
     """Id, name and further keys of a line; an empty id for one that is not a student's."""
     if CANVAS_ID in head:
         number, *names = (cells.get(key, "") for key in ("id", "sis user id", CANVAS_ID))
-        keys, name = [*reversed(names), number], _name(cells)
+        keys = [*reversed(names), number]
+        name = ", ".join(filter(None, map(cells.get, ("student", "firstname"))))
         keys = keys if number else []
     else:
         number = re.search(r"\d*$", cells.get(MOODLE_ID, ""))
@@ -56,11 +58,6 @@ def identify(head: Sequence[str], cells: Mapping[str, str]) -> tuple[str, str, t
         keys = [*names, number[0] if number else ""]
     keys = [key for key in keys if key]
     return (keys[0] if keys else ""), name, (*keys, *([name] if name and keys else []))
-
-
-def _name(cells: Mapping[str, str]) -> str:
-    parts = [cells.get(key, "") for key in ("lastname", "firstname")]
-    return cells.get("student", "") or ", ".join(filter(None, parts))
 
 
 def canvas_columns(
@@ -123,7 +120,7 @@ class PlatformTable:
                 own = grades.get(student.lower(), {})
                 excused = {n for n in numbers if there.get(titles[n]) == EXCUSED}
                 marks = [EXCUSED if n in excused else _score(own.get(n)) for n in numbers]
-            elif POSSIBLE in _name(cells).lower():
+            elif POSSIBLE in cells.get("student", "").lower():
                 marks = [there.get(titles[n]) or points(_most(grades, n)) for n in numbers]
             else:
                 continue

@@ -9,7 +9,7 @@ import dataclasses
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
-from grader.batch.output import Store
+from grader.batch.output import RELEASED, Store
 from grader.batch.regrade import Change, compare, describe_check
 from grader.batch.remarks import Key
 from grader.batch.student_folders import REQUEST
@@ -50,7 +50,7 @@ def answer_requests(folder: Path, graded: Path) -> Iterator[str]:
     if not paths:
         raise UsageError(f"{folder} has no requests: put the students' {REQUEST} files there")
     store = Store(graded)
-    released = {(r.student, r.assignment): r for r in store.released()}
+    released = {(r.student, r.assignment): r for r in store.reports(RELEASED)}
     answers: dict[str, list[Answer]] = {}
     faults = []
     for path in paths:

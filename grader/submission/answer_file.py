@@ -14,9 +14,8 @@ from grader.submission.contents import Piece
 from grader.submission.ipynb import NotebookCell, NotebookFile, looks_like_notebook, read_notebook
 from grader.submission.selection import FoundStatement, examine, unreadable
 from grader.submission.statements import Effort, parse, read_code
-from kws.course.magics import Statement
 from kws.course.own_work import is_installed
-from kws.course.rivals import unanswered
+from kws.course.source import Statement, unanswered
 
 MAX_CODE = 1_000_000  # characters of code in one file
 MAX_STATEMENTS = 10_000  # in one file

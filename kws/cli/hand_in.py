@@ -110,7 +110,7 @@ def submit(
     seconds: Annotated[float | None, typer.Option(help="Time limit of the checks: 60.")] = None,
 ) -> None:
     """Run the visible checks, try the weights, and zip both with a manifest to hand in."""
-    from kws.course.folders import stem_of
+    from kws.course.notebooks import stem_of
     from kws.student.handin import hand_in, student_name, unread_weights
     from kws.student.released import weights_asked
     from kws.student.visible_checks import MODELS, run_checks, weights_misfit

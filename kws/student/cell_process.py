@@ -32,7 +32,6 @@ from contextlib import redirect_stderr, redirect_stdout, suppress
 from dataclasses import dataclass
 from typing import Any
 
-from kws.course.magics import parse, statements_of
 from kws.course.may_run import (
     Definition,
     changes_of,
@@ -43,9 +42,10 @@ from kws.course.may_run import (
     set_by,
     used_names,
 )
+from kws.course.notebooks import checks_in, checks_of
+from kws.course.source import parse, statements_of
 from kws.course.used_names import reachable
-from kws.parallel import json_stdout
-from kws.student.cells import checks_in, checks_of
+from kws.student.processes import json_stdout
 
 MAX_PRINTED = 2_000  # characters of one cell's output that are kept
 MAX_MESSAGE = 300

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from kws import __version__
-from kws.course.folders import stem_of
+from kws.course.notebooks import stem_of
 from kws.errors import UsageError
 from kws.files import write_bytes, write_text, zip_bytes
 from kws.student.released import weights_asked

@@ -13,11 +13,10 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from kws.course.folders import assignment_folders, stem_of, task_of
-from kws.course.magics import as_python, parse
 from kws.course.may_run import names_of
+from kws.course.notebooks import NotebookCell, assignment_folders, read_cells, stem_of, task_of
+from kws.course.source import as_python, parse
 from kws.errors import UsageError, did_you_mean
-from kws.student.cells import NotebookCell, read_cells
 
 RELEASED, HINTS = "released.ipynb", "hints.md"  # in an assignment's folder
 GOLDENS = "goldens.json"  # read here without loading torch

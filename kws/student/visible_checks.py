@@ -14,11 +14,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from kws.course.magics import as_python, parse
-from kws.course.rivals import decide, describe
+from kws.course.notebooks import NotebookCell, read_cells
+from kws.course.source import as_python, decide, describe, parse
 from kws.errors import UsageError
-from kws.parallel import JsonProcess
-from kws.student.cells import NotebookCell, read_cells
+from kws.student.processes import CODE, JsonProcess, WarmProcess, warm_process
 from kws.student.released import (
     SeveralTargets,
     Target,
@@ -29,7 +28,6 @@ from kws.student.released import (
     tasks_before,
 )
 from kws.student.saved_outputs import saved_lines
-from kws.student.warm import CODE, WarmProcess, warm_process
 
 MODELS = {  # assignment -> the model of its notebook that is graded with the handed-in weights
     "03": "SpeakerClassifier(100)",

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from kws.student.cells import read_table, text_of
+from kws.course.notebooks import read_table, text_of
 from kws.student.released import released_cells
 
 HEADING = re.compile(r"(?m)^#+ Written answer (\d+\.[A-Z])\b[^:\n]*:? *(.*)$")

@@ -17,7 +17,7 @@ from grader.course.mistakes.planted import planted
 from grader.course.trials import mistaken_answers, our_answers
 from kws.course.checking import NotStarted, Unmet, check_values, forget_checks, lines_go_to
 from kws.course.compare import Record
-from kws.course.folders import task_of
+from kws.course.notebooks import task_of
 from kws.course.trial import all_trials, find_trial
 from tests.grader.conftest import code_beside
 

@@ -12,10 +12,9 @@ from safetensors.torch import save_file
 from grader.authoring.build import written_questions
 from grader.submission import read_submissions
 from grader.submission.written_cells import find_answers
-from kws.course.folders import stem_of
-from kws.course.magics import as_python
+from kws.course.notebooks import cells_of, checks_in, read_cells, stem_of
+from kws.course.source import as_python
 from kws.errors import UsageError
-from kws.student.cells import cells_of, checks_in, read_cells
 from kws.student.handin import MOST, hand_in
 from kws.student.released import notebooks_in, parse_target, released
 from kws.student.restore import reset

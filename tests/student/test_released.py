@@ -11,7 +11,7 @@ from grader.adapters import ASSIGNMENTS
 from grader.authoring.build import read_solution
 from grader.authoring.leaks import find_leaks, secrets_of_solution
 from grader.authoring.markers import regions_of
-from kws.course.folders import assignment_folders, stem_of
+from kws.course.notebooks import assignment_folders, stem_of
 from kws.errors import UsageError
 from kws.student.released import (
     checks_released,

@@ -148,13 +148,10 @@ def test_the_zip_holds_what_grades_and_scripts_that_may_run_at_its_root(tmp_path
     assert "grader/course/a02_attention/test_checks.py" in names
 
 
-CPU = "uv pip install --python ../venv/bin/python --torch-backend=cpu --no-deps torch==2.11.0"
-
-
 @pytest.mark.parametrize(
     ("uv", "index", "step"),
     [
-        ("true", None, CPU),
+        ("true", None, "--torch-backend=cpu --no-deps torch==2.11.0"),
         ("false", None, "--require-hashes --requirement lock/dev.txt"),
         ("false", "https://x.example/cpu", "--index-url https://x.example/cpu torch==2.11.0"),
     ],
@@ -179,8 +176,7 @@ def test_setup_installs_torch_for_cpus_or_says_that_it_is_the_usual_build(
     assert step in calls
     assert ("includes CUDA" in done.stdout) == ("lock/dev.txt" in step)
     assert ("--no-deps --requirement lock/besides-torch.txt" in calls) != ("lock/dev" in step)
-    besides = (source / "lock" / "besides-torch.txt").read_text()
-    assert "numpy==" in besides
+    assert "numpy==" in (besides := (source / "lock" / "besides-torch.txt").read_text())
     assert not re.search("^(torch|nvidia|triton|cuda)", besides, flags=re.MULTILINE)
 
 

@@ -13,7 +13,7 @@ from grader.grading.student_program import forbidden_uses
 from grader.sandbox.loading import Namespace
 from grader.sandbox.program import Code
 from grader.submission import read_submissions
-from kws.course.folders import stem_of
+from kws.course.notebooks import stem_of
 from kws.course.used_names import uses_of
 from kws.student.cell_process import Kernel
 from kws.student.released import Target, answers_of, released
