@@ -80,7 +80,7 @@ class Cluster:
 
         Dask waits without an end, and does not replace a worker that is killed while it starts.
         """
-        seen, told = time.monotonic(), False
+        seen, noticed = time.monotonic(), False
         while not done.is_empty():
             if done.has_ready():
                 yield next(done)
@@ -91,9 +91,9 @@ class Cluster:
             if waited < NOTICE:
                 continue
             if self._client.scheduler_info()["workers"]:
-                seen, told = time.monotonic(), False
-            elif not told:
-                told = True
+                seen, noticed = time.monotonic(), False
+            elif not noticed:
+                noticed = True
                 print(f"{self._scheduler} has no worker: waiting for one", file=sys.stderr)
             elif waited > GIVE_UP and self._scheduler != SLURM:
                 raise UsageError(

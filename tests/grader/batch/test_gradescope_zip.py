@@ -170,8 +170,8 @@ def test_setup_installs_torch_for_cpus_or_says_that_it_is_the_usual_build(
         tool.write_text(f"#!/usr/bin/env bash\n{stub}\n")
         tool.chmod(0o755)
     environ = {"PATH": f"{tmp_path}:{os.environ['PATH']}", "KWS_AUTOGRADER": str(source.parent)}
-    command = ["bash", str(source / "setup.sh")]
-    done = subprocess.run(command, env=environ, capture_output=True, text=True, check=True)
+    options = {"env": environ, "capture_output": True, "text": True, "check": True}
+    done = subprocess.run(["bash", str(source / "setup.sh")], **options)
     calls = (tmp_path / "calls").read_text()
     assert step in calls
     assert ("includes CUDA" in done.stdout) == ("lock/dev.txt" in step)

@@ -151,10 +151,8 @@ def test_a_request_is_answered_with_what_changed_since_the_release(graded, tmp_p
         [*answer_requests(folder, store.out)]
     asked = text.replace('task = ""', 'task = "2.1"').replace('reason = ""', 'reason = "<b>fine"')
     (folder / "ada.toml").write_text(asked)
-    assert [*answer_requests(folder, store.out)][1:3] == [
-        "  points as before: 4",
-        "  no answer yet",
-    ]
+    _, *lines, _, _ = answer_requests(folder, store.out)
+    assert lines == ["  points as before: 4", "  no answer yet"]
     better = replace(report.checks[0], earned=3, reason=None, message="")
     store.keep(replace(report, student="ada", checks=(better, report.checks[1])).to_json())
     (folder / "ada.toml").write_text(asked + 'answer = "you are right"\n')
