@@ -42,8 +42,8 @@ def mark_written(
 ) -> list[str]:
     """Take the marks of a CSV, all or none, and write pages and table; the lines to print."""
     numbers = [get_assignment(assignment).number] if assignment else [*ASSIGNMENTS]
-    asked = {each.id: each for number in numbers for each in written_questions(number)}
-    if not asked:
+    questions = {each.id: each for number in numbers for each in written_questions(number)}
+    if not questions:
         raise UsageError(f"assignment {numbers[0]} has no written questions")
     people = read_roster(roster) if roster else None
     besides = [out, *(path for path in (roster, marks) if path)]
@@ -54,9 +54,9 @@ def mark_written(
     with store.locked():
         unread = _read_all(there, store, assignment and numbers[0])
         if marks is not None:
-            messages.append(_take(marks, asked, store, seed))
+            messages.append(_take(marks, questions, store, seed))
             store.finish(**store.about())
-        messages += _write(store, asked, seed if anonymous else None, unread, marks)
+        messages += _write(store, questions, seed if anonymous else None, unread, marks)
     return [one_line(line) for line in messages]
 
 
@@ -80,9 +80,9 @@ def _read_all(
     return unread
 
 
-def _take(path: Path, asked: Mapping[str, WrittenQuestion], store: Store, seed: Seed) -> str:
-    students = sorted({name for each in asked for name in store.answered(_number(each))})
-    rows = read_marks(path, asked, students, seed)
+def _take(path: Path, questions: Mapping[str, WrittenQuestion], store: Store, seed: Seed) -> str:
+    students = sorted({name for each in questions for name in store.answered(_number(each))})
+    rows = read_marks(path, questions, students, seed)
     marks = {student: dict(row) for student, row in store.marks().items()}
     for row in rows:
         answer = store.answers(row.student, _number(row.question)).get(row.question)
@@ -99,7 +99,7 @@ def _take(path: Path, asked: Mapping[str, WrittenQuestion], store: Store, seed: 
 
 def _write(
     store: Store,
-    asked: Mapping[str, WrittenQuestion],
+    questions: Mapping[str, WrittenQuestion],
     seed: Seed | None,
     unread: Mapping[str, str],
     taken: Path | None,
@@ -107,7 +107,7 @@ def _write(
     marks, messages = store.marks(), []
     head = ["student" if seed is None else "answer", "question", "points", "of", "comment"]
     rows = [head]
-    for name, question in asked.items():
+    for name, question in questions.items():
         shown = []
         for student in store.answered(_number(name)):
             answer = store.answers(student, _number(name)).get(name)
@@ -115,7 +115,7 @@ def _write(
                 label = student if seed is None else answer_code(seed, student, name)
                 mark = marks.get(student, {}).get(name)
                 shown.append(ShownAnswer(label=label, answer=answer, mark=mark))
-        if not shown and len(asked) > 1:
+        if not shown and len(questions) > 1:
             continue  # no submission to this assignment
         shown.sort(key=lambda one: one.label)
         lost = sorted(unread) if seed is None else []

@@ -25,7 +25,7 @@ HEADING = re.compile(r"#+ (?P<task>\d+\.\d+) (?P<title>.+?)(?: \((?P<points>[\d.
 NO_SECTION = ("", 0.0, "")  # title, points and text of a task without a heading
 STEP = re.compile(r" *#   (?P<text>\d+\. .+)")
 FOLDED = re.compile(r"<details>.*?</details>", re.DOTALL)  # the answer below a question
-ASKED = re.compile(  # a question, and its answer folded below it
+QUESTION = re.compile(  # a question, and its answer folded below it
     r"(\*\*(?:Think|Before you go on):\*\*(?:(?!<details>).)*)"
     r"<details><summary>[^<]*</summary>(.*?)</details>",
     re.DOTALL,
@@ -65,7 +65,7 @@ class ReleasedTask:
     @property
     def thoughts(self) -> list[tuple[str, str]]:
         """The questions in its section, each with the folded answer below it."""
-        return [(asked.strip(), answer.strip()) for asked, answer in ASKED.findall(self.section)]
+        return [(one.strip(), answer.strip()) for one, answer in QUESTION.findall(self.section)]
 
     @property
     def hints(self) -> dict[str, str]:
@@ -175,7 +175,7 @@ def checks_released(number: str) -> list[str]:
     return [check for cell in released_cells(number) for check in cell.checks]
 
 
-def weights_asked(number: str) -> str | None:
+def weights_name(number: str) -> str | None:
     found = SAVED.search("\n".join(cell.source for cell in released_cells(number)))
     return found[1] if found else None
 

@@ -18,14 +18,14 @@ from kws.files import lock
 from kws.student.processes import socket_path
 
 MINUTES = 10.0  # without work, then it ends
-LOOK = 30.0  # seconds between two checks whether it is still needed
+CHECK_EVERY = 30.0  # seconds between two checks whether it is still needed
 
 
 def serve(name: str, minutes: float = MINUTES) -> None:
     """Be the warm process: listen, load torch, fork for each connection, end when idle or old."""
     path = Path(name)
-    with path.with_suffix(".lock").open("wb") as held:
-        if not lock(held):
+    with path.with_suffix(".lock").open("wb") as lock_file:
+        if not lock(lock_file):
             return
         path.unlink(missing_ok=True)  # left by one that was killed
         listener = socket.socket(socket.AF_UNIX)
@@ -60,7 +60,7 @@ class _Warm:
                 return
             waiting = [self.listener, self.woken, *self.children.values()]
             unused = more and not self.children
-            ready, _, _ = select.select(waiting, [], [], 0.5 if unused else min(LOOK, idle))
+            ready, _, _ = select.select(waiting, [], [], 0.5 if unused else min(CHECK_EVERY, idle))
             if unused and not ready:  # idle: import one more module for the next check
                 cell_process.load_one(more.pop(0))
             for each in ready:

@@ -96,7 +96,7 @@ REFUSE_PADDING = {"Ast", "Wav2Vec2"}  # tested where they are
 # With a padding test beside their own: a memory and symbols, or a mask that is shortened twice.
 ELSEWHERE = {"ConvSubsampling", "CrossAttention", "DecoderLayer"}
 ELSEWHERE |= {"BranchformerLayer", "ConvolutionalGating", "SpeechGru", "SpeechTransformer"}
-ELSEWHERE |= {"DurationPredictor", "FastSpeech", "FftBlock"}
+ELSEWHERE |= {"DurationPredictor", "FastSpeech", "FftBlock", "WeightedPooling"}
 
 
 def padded(x: torch.Tensor, valid: torch.Tensor, axis: int, scale: float) -> torch.Tensor:

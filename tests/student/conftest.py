@@ -93,8 +93,6 @@ class ForkedProcess(JsonProcess):
             wait=lambda: (child.join(), child.exitcode)[1],
         )
         self._lines = queue.SimpleQueue()
-        self._lock, self._writing = threading.Lock(), threading.Lock()
-        self._asked, self._number = {}, 0
         threading.Thread(target=self._read, daemon=True).start()
 
 

@@ -1,6 +1,6 @@
 """The contract of assignment 4: gate, depthwise convolution, the Conformer's modules, a classifier.
 
-What stands in the padded frames of an output means nothing: only real frames are compared.
+The padded frames of an output mean nothing: only real frames are compared.
 
 Shape letters: B batch   T frames   D model width   E feed-forward width   K kernel size
                H heads   N blocks   F mel bands     C speakers
@@ -345,7 +345,7 @@ def compare_within(tolerance: float) -> Callable[..., Iterator[tuple[str, Any]]]
     measure=compare_within(TOLERANCE),
 )
 def head_values(draw, B, T, F, C, SpeakerConformer, replace_encoder):
-    """from encoder to logits lead the mean of the real frames, a normalization, and a layer."""
+    """the logits come from the mean of the real frames, a normalization and a linear layer."""
     mel, valid = draw(B, T, F), valid_frames(B, T)
     for normalize in (True, False):
         given = f"normalize={normalize}"
