@@ -113,12 +113,12 @@ def test_what_cannot_be_made_is_told(clips, tmp_path, changes, messages):
 @pytest.mark.parametrize(
     ("rows", "messages"),
     [
-        (None, "not there.*kws data stream"),
+        (None, "no such file.*kws data stream"),
         ("file,start,word", "its first line must name file,start,end,word"),
         ("file,start,end,word\na.wav,2,1,ja", "line 2: expects a file"),
         ("file,start,end,word\na.wav,x,1,ja", "line 2: expects a file"),
         ("file,start,end,word,ratio\na.wav,0,1,ja,x", "line 2: expects a file"),
-        ("file,start,end,word\na.wav,0,1,ja", "names a.wav, which is not"),
+        ("file,start,end,word\na.wav,0,1,ja", "names a.wav, which is missing"),
     ],
 )
 def test_a_missing_or_wrong_truth_is_refused(tmp_path, rows, messages):
