@@ -235,7 +235,7 @@ def curves(
     """Loss and accuracy of a training run against its optimizer steps; the best row is circled.
 
     `rows` are those of a `kws.training.history.History`, oldest first. Where they hold no accuracy
-    the loss stands alone, and there the best row is circled.
+    the loss is alone, and there the best row is circled.
 
     The training loss is that of augmented examples, and usually lies above the others.
     """
@@ -248,12 +248,12 @@ def curves(
         if f"{key}_loss" not in rows[0]:
             continue
         steps = [row["step"] for row in rows]
-        look = {"color": color, "linestyle": line, "label": name}
-        loss.plot(steps, [row[f"{key}_loss"] for row in rows], **look)
+        style = {"color": color, "linestyle": line, "label": name}
+        loss.plot(steps, [row[f"{key}_loss"] for row in rows], **style)
         if f"{key}_accuracy" not in rows[0]:
             continue
         n = f"{name} (n={rows[0][f'{key}_n']:,})" if f"{key}_n" in rows[0] else name
-        accuracy.plot(steps, [100 * row[f"{key}_accuracy"] for row in rows], **look | {"label": n})
+        accuracy.plot(steps, [100 * row[f"{key}_accuracy"] for row in rows], **style | {"label": n})
     value = 100 * best[f"{criterion}_accuracy"] if measured else best[f"{criterion}_loss"]
     best_value = f"{value:.1f} %" if measured else f"{value:.3f}"
     accuracy.plot(

@@ -25,7 +25,7 @@ from torch import nn
 
 from kws.models.attention import MultiHeadSelfAttention
 from kws.models.batch_norm import MaskedBatchNorm
-from kws.models.pooling import mean_pool
+from kws.models.classifier import mean_pool
 
 _ = torch.manual_seed(0)
 

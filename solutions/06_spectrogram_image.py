@@ -128,8 +128,8 @@ for axes, stride in zip(panels, ((32, 8), (22, 5)), strict=True):
     f, t = count_patches(BANDS, FRAMES, (32, 8), stride)
     corners = [(j * stride[1] - 0.5, i * stride[0] - 0.5) for i in range(f) for j in range(t)]
     axes.plot([x + 4 for x, _ in corners], [y + 16 for _, y in corners], "w.", markersize=3)
-    for corner, look in zip(corners[1:3], ({"alpha": 0.5}, {"fill": False}), strict=True):
-        axes.add_patch(plt.Rectangle(corner, 8, 32, color="w", **look))
+    for corner, style in zip(corners[1:3], ({"alpha": 0.5}, {"fill": False}), strict=True):
+        axes.add_patch(plt.Rectangle(corner, 8, 32, color="w", **style))
     axes.set(title=f"stride {stride}: {f} × {t} patches", xlabel="frame (10 ms)")
 _ = panels[0].set(ylabel="mel band")
 

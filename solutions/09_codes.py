@@ -866,17 +866,17 @@ check_values("9.7-generate-fair", generate)
 # from each other?
 
 # %%
-asked = torch.arange(len(V2_WORDS)).repeat_interleave(8)
+wanted = torch.arange(len(V2_WORDS)).repeat_interleave(8)
 settings = {"T = 1": (1.0, None), "top 10": (1.0, 10), "T = 0.8": (0.8, None)}
 settings |= {"T = 0.6": (0.6, None), "top 1": (1.0, 1)}
 drawn = {}
 for name, (temperature, top_k) in settings.items():
     generator = torch.Generator().manual_seed(1)
-    drawn[name] = generate(prior, asked, LENGTH, temperature, top_k, generator)
+    drawn[name] = generate(prior, wanted, LENGTH, temperature, top_k, generator)
     with torch.inference_mode():
-        found = recognized(codec.decode(drawn[name]), asked)
+        found = recognized(codec.decode(drawn[name]), wanted)
     print(
-        f"{name:8} recognized {found}, {len(drawn[name].unique(dim=0))} different of {len(asked)}"
+        f"{name:8} recognized {found}, {len(drawn[name].unique(dim=0))} different of {len(wanted)}"
     )
 
 # %%
@@ -885,7 +885,7 @@ with torch.inference_mode():
     samples = codec.decode(drawn["T = 0.8"])
 for axes, row in zip(panels, (0, 1, 40, 200), strict=True):
     axes.imshow(samples[row].T, origin="lower", aspect="auto", cmap="cividis")
-    axes.set(title=f'"{V2_WORDS[asked[row]]}"', xlabel="frame (10 ms)")
+    axes.set(title=f'"{V2_WORDS[wanted[row]]}"', xlabel="frame (10 ms)")
     display(sound(samples[row]))
 _ = panels[0].set(ylabel="mel band")
 
@@ -961,8 +961,8 @@ model.eval()
 save_file(model.state_dict(), "09_codes.safetensors")
 generator = torch.Generator().manual_seed(2)
 with torch.inference_mode():
-    samples = decode_codes(model, generate(model, asked, LENGTH, generator=generator))
-found = recognized(samples, asked)
+    samples = decode_codes(model, generate(model, wanted, LENGTH, generator=generator))
+found = recognized(samples, wanted)
 print("your samples at T = 1:", found)
 
 # %% tags=["check"]
@@ -990,7 +990,7 @@ check_accuracy("9.8-accuracy", found.value, full=0.66, none=0.15, examples=f"{fo
 
 # %%
 word = "backward"
-asked = torch.tensor([V2_WORDS.index(word)] * 4)
+wanted = torch.tensor([V2_WORDS.index(word)] * 4)
 with torch.inference_mode():
-    for mel in decode_codes(model, generate(model, asked, LENGTH, temperature=0.8)):
+    for mel in decode_codes(model, generate(model, wanted, LENGTH, temperature=0.8)):
         display(sound(mel))

@@ -18,8 +18,8 @@ from grader.authoring.build import read_solution, written_questions
 from grader.authoring.markers import read_percent
 from grader.core.fingerprints import code_grams, text_grams
 from grader.submission.contents import Piece
-from kws.course.magics import statements_of
 from kws.course.may_run import names_of
+from kws.course.source import statements_of
 from kws.course.used_names import reachable
 from kws.errors import UsageError
 

@@ -110,8 +110,8 @@ def _checked(marks: Path) -> bytes:
     from grader.authoring.build import written_questions
     from grader.grading.marks import read_marks  # imports torch
 
-    asked = {each.id: each for number in ASSIGNMENTS for each in written_questions(number)}
-    read_marks(marks, asked, None)
+    questions = {each.id: each for number in ASSIGNMENTS for each in written_questions(number)}
+    read_marks(marks, questions, None)
     return marks.read_bytes()
 
 

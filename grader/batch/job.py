@@ -28,7 +28,7 @@ from grader.submission import read_submissions
 from grader.submission.contents import Submission
 from grader.submission.ipynb import MAX_NOTEBOOK
 from grader.submission.written_cells import find_answers
-from kws.course.rivals import is_todo, statements_in
+from kws.course.source import is_todo, statements_in
 
 PART = 1 << 20  # bytes copied at a time
 

@@ -45,8 +45,8 @@ def mark_written(
 ) -> list[str]:
     """Take the marks of a CSV, all or none, and write pages and table; the lines to print."""
     numbers = [get_assignment(assignment).number] if assignment else [*ASSIGNMENTS]
-    asked = {each.id: each for number in numbers for each in written_questions(number)}
-    if not asked:
+    questions = {each.id: each for number in numbers for each in written_questions(number)}
+    if not questions:
         raise UsageError(f"assignment {numbers[0]} has no written questions")
     people = read_roster(roster) if roster else None
     besides = [out, *(path for path in (roster, marks) if path)]
@@ -57,9 +57,9 @@ def mark_written(
     with store.locked():
         unread = _read_all(there, store, assignment and numbers[0])
         if marks is not None:
-            messages.append(_take(marks, asked, store, seed))
+            messages.append(_take(marks, questions, store, seed))
             store.finish(**store.about())
-        messages += _write(store, asked, seed if anonymous else None, unread, marks)
+        messages += _write(store, questions, seed if anonymous else None, unread, marks)
     return [one_line(line) for line in messages]
 
 
@@ -83,9 +83,9 @@ def _read_all(
     return unread
 
 
-def _take(path: Path, asked: Mapping[str, WrittenQuestion], store: Store, seed: Seed) -> str:
-    students = sorted({name for each in asked for name in store.answered(_number(each))})
-    rows = read_marks(path, asked, students, seed)
+def _take(path: Path, questions: Mapping[str, WrittenQuestion], store: Store, seed: Seed) -> str:
+    students = sorted({name for each in questions for name in store.answered(_number(each))})
+    rows = read_marks(path, questions, students, seed)
     marks = {student: dict(row) for student, row in store.marks().items()}
     for row in rows:
         answer = store.answers(row.student, _number(row.question)).get(row.question)
@@ -110,7 +110,7 @@ class _Line:
 
 def _write(
     store: Store,
-    asked: Mapping[str, WrittenQuestion],
+    questions: Mapping[str, WrittenQuestion],
     seed: Seed | None,
     unread: Mapping[str, str],
     taken: Path | None,
@@ -118,7 +118,7 @@ def _write(
     marks, messages = store.marks(), []
     head = ["student" if seed is None else "answer", "question", "points", "of", "comment"]
     rows = [head]
-    for name, question in asked.items():
+    for name, question in questions.items():
         lines = []
         for student in store.answered(_number(name)):
             answer = store.answers(student, _number(name)).get(name)
@@ -126,7 +126,7 @@ def _write(
                 label = student if seed is None else answer_code(seed, student, name)
                 mark = marks.get(student, {}).get(name)
                 lines.append(_Line(label=label, student=student, answer=answer, mark=mark))
-        if not lines and len(asked) > 1:
+        if not lines and len(questions) > 1:
             continue  # no submission to this assignment
         lines.sort(key=lambda line: line.label)
         shown = [ShownAnswer(label=x.label, answer=x.answer, mark=x.mark) for x in lines]

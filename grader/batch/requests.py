@@ -82,10 +82,10 @@ def read_requests(path: Path) -> RequestFile:
     except (OSError, UnicodeDecodeError, RecursionError) as error:
         raise UsageError(f"{path} cannot be read ({error}): correct the file") from None
     found = convert(RequestFile, table, str(path))
-    asked = tuple(one for one in found.request if one.task.strip() or one.reason.strip())
-    if not asked or not all(one.task.strip() and one.reason.strip() for one in asked):
+    rows = tuple(one for one in found.request if one.task.strip() or one.reason.strip())
+    if not rows or not all(one.task.strip() and one.reason.strip() for one in rows):
         raise UsageError(f"{path}: a request needs a task and a reason: fill in both")
-    return dataclasses.replace(found, request=asked)
+    return dataclasses.replace(found, request=rows)
 
 
 def describe_request(request: Request, report: Report, change: Change | None) -> list[str]:

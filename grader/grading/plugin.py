@@ -324,8 +324,8 @@ def _read_marks(config: pytest.Config) -> dict[str, Mark]:
         raise UsageError("--marks: whose marks? give --student, or Gradescope's --metadata")
     if not option.marks:
         return {}
-    asked = {each.id: each for number in ASSIGNMENTS for each in written_questions(number)}
-    return marks_of(folder / option.marks, asked, names)
+    questions = {each.id: each for number in ASSIGNMENTS for each in written_questions(number)}
+    return marks_of(folder / option.marks, questions, names)
 
 
 def require_tier(sandbox: Sandbox, name: str | None) -> None:

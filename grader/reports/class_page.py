@@ -157,13 +157,13 @@ def _missed(reports: Sequence[Report], items: Sequence[ItemStatistics]) -> list[
     for one in hard[:MOST_MISSED]:
         checks = _results(reports, one.checks[0])
         missed = [check for check in checks if check.earned is not None and not check.passed]
-        counts = Counter(_asked(check) for check in missed)
-        asked = "; ".join(
+        counts = Counter(_question_of(check) for check in missed)
+        questions = "; ".join(
             f"{n} student{'s'[: n > 1]}: {words}" for words, n in sorted(counts.items(), key=_often)
         )
         lines.append(
             f"<strong>{text(', '.join(one.checks))}</strong> {text(checks[0].title)} "
-            f"Missed by {len(missed)} of {one.n}. {text(asked)}"
+            f"Missed by {len(missed)} of {one.n}. {text(questions)}"
         )
     return lines
 
@@ -172,7 +172,7 @@ def _often(pair: tuple[str, int]) -> tuple[int, str]:
     return -pair[1], pair[0]
 
 
-def _asked(check: CheckResult) -> str:
+def _question_of(check: CheckResult) -> str:
     if check.hint:
         return check.hint
     reason = check.reason

@@ -65,7 +65,7 @@ class Integrity:
 
 @dataclass(frozen=True, kw_only=True)
 class Board:
-    looks: Annotated[int, Meta(ge=1, description="a whole number from 1")] = 5
+    entries: Annotated[int, Meta(ge=1, description="a whole number from 1")] = 5
     names: Mapping[str, str] = field(default_factory=dict)  # student -> name of their choice
 
 

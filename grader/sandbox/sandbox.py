@@ -47,9 +47,9 @@ class Sandbox:
         self._owner = os.getpid()
         server = launched or launch()
         self._process, self._control = server.process, server.control
-        asked = [tier] if tier else sorted(Tier, key=lambda each: -each.strength)
+        tiers = [tier] if tier else sorted(Tier, key=lambda each: -each.strength)
         try:
-            found = self._begin([each.value for each in asked], gpu if gpu and gpu.nodes else None)
+            found = self._begin([each.value for each in tiers], gpu if gpu and gpu.nodes else None)
         except BaseException:
             self.close()
             raise

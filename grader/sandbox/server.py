@@ -35,7 +35,7 @@ from grader.sandbox.program import Code
 from grader.sandbox.tier import Limits, Tier
 from grader.submission.contents import Piece
 from kws.course import own_work
-from kws.course.folders import assignment_folders
+from kws.course.notebooks import assignment_folders
 from kws.course.trial import load_contract
 from kws.device import choose_device
 

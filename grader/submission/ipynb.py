@@ -36,7 +36,7 @@ class NotebookFile:
     broken: str = ""
 
 
-def looks_like_notebook(text: str) -> bool:
+def resembles_notebook(text: str) -> bool:
     """Whether this is JSON with cells, whole or broken, whatever the file name."""
     return text.lstrip()[:1] in ("{", "[") and bool(MARK.search(text))
 

@@ -74,7 +74,7 @@ def _likely_first(file: File) -> tuple[int, str]:
 
 
 def _belongs_to(
-    answer: Answer, root: str, catalog: Mapping[str, Assignment], asked: str | None
+    answer: Answer, root: str, catalog: Mapping[str, Assignment], wanted: str | None
 ) -> str | None:
     named = _by_name(answer.file.path, root, catalog)
     defined = {number: answer.defined(each) for number, each in sorted(catalog.items())}
@@ -87,7 +87,7 @@ def _belongs_to(
             return guess
     if most and defined[most]:
         return most
-    return asked if answer.notebook else None
+    return wanted if answer.notebook else None
 
 
 def _by_name(path: PurePosixPath, root: str, catalog: Mapping[str, Assignment]) -> str | None:

@@ -12,7 +12,6 @@ from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, field
 
 from grader.submission.contents import Piece
-from kws.course.magics import Statement
 from kws.course.may_run import (
     BLOCKS,
     Definition,
@@ -26,7 +25,7 @@ from kws.course.may_run import (
     set_by,
     used_names,
 )
-from kws.course.rivals import BUILTINS, decide, describe
+from kws.course.source import BUILTINS, Statement, decide, describe
 from kws.course.used_names import reachable
 
 DEFINES = re.compile(r"(?:async[ \t]+)?(?:def|class)[ \t]+(?P<name>[^\W\d]\w*)")

@@ -8,7 +8,7 @@ from typing import Any
 
 from grader.core.text import HALF, decode, printable
 from grader.core.written import WrittenAnswer, WrittenQuestion
-from grader.submission.ipynb import looks_like_notebook, read_notebook
+from grader.submission.ipynb import read_notebook, resembles_notebook
 from kws.student.written_answers import ProseCell, find_answer, prose_cell
 
 MOST_TEXT = 20_000  # characters of an answer
@@ -27,7 +27,7 @@ def find_answers(data: bytes, questions: Sequence[WrittenQuestion]) -> dict[str,
     if not questions:
         return {}
     text, _ = decode(data)
-    if looks_like_notebook(text):
+    if resembles_notebook(text):
         read = read_notebook(text).cells
         cells = [prose_cell(each.raw, each.kind, each.source) for each in read]
     else:

@@ -80,7 +80,7 @@ class Record:
 
     def difference(self, value: Any, rtol: float, atol: float) -> str | None:
         """How `value` differs, to be written after "NAME: "; None if it agrees."""
-        other = Record.of(_as_asked(value, self.kind))
+        other = Record.of(_as_kind(value, self.kind))
         if self.shape is None:
             if self._same_plain(other, rtol, atol):
                 return None
@@ -103,7 +103,7 @@ class Record:
 
     def _pattern(self, value: Any) -> str:
         """How a wrong tensor is related to this one, to be added to the message."""
-        value = _as_asked(value, self.kind)
+        value = _as_kind(value, self.kind)
 
         def agrees(changed: Tensor) -> bool:
             other = Record.of(changed)
@@ -155,7 +155,7 @@ class Record:
 def difference(actual: Any, expected: Any, rtol: float, atol: float) -> str | None:
     """As `Record.difference`, with the expected value itself: also the largest difference."""
     record = Record.of(expected, axes=True)
-    given, actual = actual, _as_asked(actual, record.kind)
+    given, actual = actual, _as_kind(actual, record.kind)
     expected = _tensor_if_numbers(expected)
     comparable = (
         isinstance(actual, Tensor)
@@ -202,7 +202,7 @@ def _tensor_if_numbers(value: Any) -> Any:
     return value
 
 
-def _as_asked(value: Any, kind: str) -> Any:
+def _as_kind(value: Any, kind: str) -> Any:
     """The same, with Python integers, which have no dtype, accepted as floats."""
     numbers = _tensor_if_numbers(value)
     whole = isinstance(value, list) and isinstance(numbers, Tensor) and _kind(numbers) == "integer"

@@ -17,8 +17,6 @@ from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Any, Protocol
 
-from kws.course.folders import modules_used
-from kws.course.magics import as_python, parse, statements_of
 from kws.course.may_run import (
     Definition,
     changes_of,
@@ -27,6 +25,7 @@ from kws.course.may_run import (
     names_of,
     used_names,
 )
+from kws.course.notebooks import modules_used
 from kws.course.own_work import (
     ALLOWED,
     ATTRIBUTES,
@@ -36,6 +35,7 @@ from kws.course.own_work import (
     is_public,
     refusal,
 )
+from kws.course.source import as_python, parse, statements_of
 
 LOOKUPS = ("getattr", "attrgetter", "hasattr")
 IMPORTS = ("import_module", "__import__")

@@ -189,16 +189,16 @@ class TestExport:
     def test_onnx_says_how_close_it_is_and_safetensors_have_labels(
         self, kws, run, tmp_path, monkeypatch
     ):
-        asked = []
+        wanted = []
         monkeypatch.setattr(
             "kws.inference.export.export_onnx",
-            lambda trained, out: asked.append(out) or out.touch() or 3e-7,
+            lambda trained, out: wanted.append(out) or out.touch() or 3e-7,
         )
         for arguments in ([tmp_path / "a.onnx"], [tmp_path / "a.onnx", "--onnx"], ["--onnx"]):
             outcome = kws("export", run, *arguments)
             assert outcome.code == 0
             assert "onnxruntime and torch differ by at most 3.0e-07" in outcome.out
-        assert asked == [tmp_path / "a.onnx", tmp_path / "a.onnx", run / "model.onnx"]
+        assert wanted == [tmp_path / "a.onnx", tmp_path / "a.onnx", run / "model.onnx"]
         from safetensors import safe_open
 
         out = tmp_path / "a.safetensors"

@@ -179,10 +179,10 @@ def test_it_works_without_a_network(web_page, tmp_path):
         server.server_close()
         tab.open(address)
         tab.until(READY)
-        asked = tab.run(
+        wanted = tab.run(
             "performance.getEntriesByType('resource').map(one => new URL(one.name).host)"
         )
-        assert set(asked) == {f"localhost:{server.server_port}"}, "nobody else was asked"
+        assert set(wanted) == {f"localhost:{server.server_port}"}, "nobody else was asked"
 
 
 def test_a_newer_version_of_the_page_is_loaded_whole(web_page, tmp_path):

@@ -47,8 +47,8 @@ def test_accuracy(student, weights, report_source, secret, record):
         return padded([mels[row] for row in rows])
 
     draw = secret.generator("calls of assignment 4")
-    asked = ask(model, inputs_of, labels, num_speakers(), draw, 2 * BATCH)
+    outputs = ask(model, inputs_of, labels, num_speakers(), draw, 2 * BATCH)
     names = [str(speaker) for speaker in range(num_speakers())]
     title = f"accuracy on {hidden('04', 'utterances')}"
-    measured = score(record, asked.logits, labels, names, title)
+    measured = score(record, outputs.logits, labels, names, title)
     ramp(record, title, measured, **bounds("04", full=FULL, none=NONE, variable=VARIABLE))

@@ -242,7 +242,7 @@ def split_folders(draw, count, which_split):
     }
     for what, name in forms.items():
         yield f"the list of splits of {what}", [which_split(name.format(each)) for each in cast]
-    # what stands there is no speaker, so any split will do
+    # what is there is not a speaker, so any split will do
     plain = {which_split(f"go/{each}.wav") in SPLITS for each in cast}
     yield "a name without _nohash_ has a split: it", plain == {True}
 

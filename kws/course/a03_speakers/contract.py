@@ -329,7 +329,7 @@ class Weighted(nn.Module):
 
 
 def _restored(Best, steps):
-    """What stands in the model after steps of (accuracy, value), a restore, and two more."""
+    """The model's values after steps of (accuracy, value), a restore, and two more."""
     model, best = Weighted(), Best()
     for accuracy, value in steps:
         model.set(value)

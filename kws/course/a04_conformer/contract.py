@@ -1,6 +1,6 @@
 """The contract of assignment 4: gate, depthwise convolution, the Conformer's modules, a classifier.
 
-What stands in the padded frames of an output means nothing: only real frames are compared.
+The padded frames of an output mean nothing: only real frames are compared.
 
 Shape letters: B batch   T frames   D model width   E feed-forward width   K kernel size
                H heads   N blocks   F mel bands     C speakers

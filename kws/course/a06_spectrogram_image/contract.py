@@ -581,8 +581,8 @@ ROWS = "numbers of rows"
 
 def measure_rows(results: Mapping[str, Any], classes: int, speakers: int) -> Measured:
     labels, people = results["labels"].tolist(), results["speakers"]
-    asked = {what: rows for what, rows in results.items() if what.startswith("few_shot_rows")}
-    for what, rows in asked.items():
+    chosen = {what: rows for what, rows in results.items() if what.startswith("few_shot_rows")}
+    for what, rows in chosen.items():
         rows = rows.tolist() if isinstance(rows, Tensor) else rows
         whole = isinstance(rows, list) and all(isinstance(row, int) for row in rows)
         right = whole and all(0 <= row < len(labels) for row in rows)
@@ -595,7 +595,7 @@ def measure_rows(results: Mapping[str, Any], classes: int, speakers: int) -> Mea
         )
         pairs = {(labels[row], people[row]) for row in rows}
         yield f"different pairs of a class and a speaker in {what}", len(pairs)
-    several = [sorted(plain(torch.as_tensor(rows)).tolist()) for rows in asked.values()]
+    several = [sorted(plain(torch.as_tensor(rows)).tolist()) for rows in chosen.values()]
     yield "the same seed: are they the same rows?", several[0] == several[1]
     yield "another seed: are they always the same rows?", all(one == several[0] for one in several)
 

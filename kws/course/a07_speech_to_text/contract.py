@@ -365,7 +365,7 @@ def ctc_of_many_frames(draw, T, V, ctc_loss):
 
 
 class FakeModel:
-    """A model whose scores depend on the text only; `calls` are the shapes, `asked` the last."""
+    """A model whose scores depend on the text only; `calls` are the shapes, `received` the last."""
 
     def __init__(self, draw: Draw, V: int, eos: float = 0.0):
         self.V = V
@@ -373,12 +373,12 @@ class FakeModel:
         self.table[..., EOS] += eos
         self.table[..., SOS] = -30.0
         self.calls: list[tuple[int, ...]] = []
-        self.asked = torch.zeros(0)
+        self.received = torch.zeros(0)
 
     def __call__(self, symbols: Tensor) -> Tensor:
         """Log-probabilities (n, V), of the last two symbols and of how many there are."""
         self.calls.append(tuple(symbols.shape))
-        self.asked = symbols.clone()
+        self.received = symbols.clone()
         last = symbols[:, -1]
         before = symbols[:, -2] if symbols.shape[1] > 1 else torch.zeros_like(last)
         scores = self.table[before % self.V, last % self.V].roll(symbols.shape[1] // 3, dims=-1)
@@ -428,7 +428,7 @@ def greedy_values(draw, B, V, longest, greedy):
             greedy(step, B, longest),
         )
         yield "the shapes of the arguments of step", [list(shape) for shape in step.calls]
-        yield "other symbols after a row's end, as step gets them", strays(step.asked)
+        yield "other symbols after a row's end, as step gets them", strays(step.received)
     step = RowByRow(draw, V, -60.0)  # which does not end
     yield "one row, one symbol", greedy(step, 1, 1)
     yield "the shapes of the arguments of step then", [list(shape) for shape in step.calls]
@@ -655,10 +655,10 @@ class FixedLogits(torch.nn.Module):
         super().__init__()
         self.logits = draw(B, U, V).requires_grad_()
         self.ctc_logits = draw(B, T, V).requires_grad_()
-        self.asked: list[Tensor] = []
+        self.received: list[Tensor] = []
 
     def forward(self, mel: Tensor, valid: Tensor, symbols: Tensor) -> tuple[Tensor, Tensor]:
-        self.asked = [mel, valid, symbols]
+        self.received = [mel, valid, symbols]
         return self.logits, self.ctc_logits
 
 
@@ -675,7 +675,7 @@ def loss_of_both(draw, B, N, V, lengths, joint_loss):
     mel = draw(B, N, 5)
     for weight in (0.3, 1.0, 0.0):
         yield f"joint_loss(…, {weight})", joint_loss(model, mel, valid, texts, weight)
-    yield "valid and symbols as the model gets them", model.asked[1:]
+    yield "valid and symbols as the model gets them", model.received[1:]
     joint_loss(model, mel, valid, texts, 0.3).backward()
     yield "the gradient of the decoder's logits", model.logits.grad
     yield "the gradient of CTC's logits", model.ctc_logits.grad

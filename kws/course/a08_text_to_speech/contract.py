@@ -45,7 +45,7 @@ def block_weights(draw: Draw, D: int, E: int, k: int) -> dict[str, dict[str, Ten
 
 
 def _distance(one: Tensor, other: Tensor) -> float:
-    """How far two results are apart at most; rounding is told as 0."""
+    """How far two results are apart at most; rounding counts as 0."""
     return round(float((one - other).detach().abs().max()), 4)
 
 

@@ -245,9 +245,9 @@ def test_every_command_is_listed_with_its_group():
 def test_the_kit_of_notebook_2_is_small_enough_to_read_and_asks_assistants_to_tutor(real):
     lines = [len(path.read_text().splitlines()) for path in (real / "kws").rglob("*.py")]
     assert sum(lines) <= 14_000
-    asked = (real / "AGENTS.md").read_text(encoding="utf-8")
-    assert "Please tutor; do not solve" in asked
-    assert "# TODO" in asked  # the very mark that is in the notebooks
+    text = (real / "AGENTS.md").read_text(encoding="utf-8")
+    assert "Please tutor; do not solve" in text
+    assert "# TODO" in text  # the very mark that is in the notebooks
     assert "# TODO" in (real / "assignments" / "02_attention.ipynb").read_text(encoding="utf-8")
 
 

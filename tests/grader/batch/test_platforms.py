@@ -135,12 +135,12 @@ def test_a_request_is_answered_with_what_changed_since_the_release(graded, tmp_p
     (folder / "ada.toml").write_text(text)
     with pytest.raises(UsageError, match=r"ada\.toml: a request needs a task and a reason"):
         answer_requests(folder, store.out)
-    asked = text.replace('task = ""', 'task = "2.1"').replace('reason = ""', 'reason = "<b>fine"')
-    (folder / "ada.toml").write_text(asked)
+    wanted = text.replace('task = ""', 'task = "2.1"').replace('reason = ""', 'reason = "<b>fine"')
+    (folder / "ada.toml").write_text(wanted)
     assert answer_requests(folder, store.out)[1:3] == ["  points as before: 4", "  no answer yet"]
     better = replace(report.checks[0], earned=3, reason=None, message="")
     store.keep(replace(report, student="ada", checks=(better, report.checks[1])).to_json())
-    (folder / "ada.toml").write_text(asked + 'answer = "you are right"\n')
+    (folder / "ada.toml").write_text(wanted + 'answer = "you are right"\n')
     lines = answer_requests(folder, store.out)
     assert lines[1:4] == [
         "  points: 4 → 5",
@@ -150,7 +150,7 @@ def test_a_request_is_answered_with_what_changed_since_the_release(graded, tmp_p
     page = (folder / "answers" / "ada.html").read_text()
     assert "you are right" in page
     assert "<b>fine" not in page
-    (folder / "ada.toml").write_text(asked.replace("2.1", "7.1"))
+    (folder / "ada.toml").write_text(wanted.replace("2.1", "7.1"))
     with pytest.raises(UsageError, match=r"ada has no task '7\.1'"):
         answer_requests(folder, store.out)
 

@@ -28,7 +28,7 @@ from tests.grader.conftest import code_beside
 
 PIXEL = base64.b64encode(b"\x89PNG\r\n\x1a\nanything").decode()
 QUESTIONS = {each.id: each for number in ("03", "04", "05") for each in written_questions(number)}
-(ASKED,) = written_questions("03")
+(WANTED,) = written_questions("03")
 
 
 @pytest.fixture(scope="module")
@@ -50,13 +50,13 @@ def answered(released: str, text="", image: str | None = None, kind="image/png")
 
 def found(table: dict | str) -> WrittenAnswer:
     data = table if isinstance(table, str) else json.dumps(table)
-    return find_answers(data.encode(), [ASKED])["3.A"]
+    return find_answers(data.encode(), [WANTED])["3.A"]
 
 
 def test_each_of_three_assignments_asks_for_words_and_ours_stay_with_the_staff(released):
     assert set(QUESTIONS) == {"3.A", "4.A", "5.A"}
-    assert ASKED.prompt.splitlines()[-1] in released
-    assert ASKED.answer.splitlines()[0] not in released
+    assert WANTED.prompt.splitlines()[-1] in released
+    assert WANTED.answer.splitlines()[0] not in released
     assert "ANSWER" not in released
 
 
@@ -88,7 +88,7 @@ def test_a_page_shows_all_answers_and_runs_nothing():
         ShownAnswer(label="cy", answer=WrittenAnswer()),
         ShownAnswer(label="di", answer=WrittenAnswer(found=False)),
     ]
-    made = written_page(ASKED, shown, ["eva"]).decode()
+    made = written_page(WANTED, shown, ["eva"]).decode()
     assert "<strong>why</strong>" in made
     assert made.count("<img") == 1 == made.count('src="data:')
     assert made.count("<script") == 1  # ours
@@ -130,12 +130,12 @@ def test_answers_that_are_nearly_the_same_are_one_group():
 )
 def test_an_answer_is_open_until_it_is_marked(report, open_report, answer, mark, earned, verdict):
     given = {"3.A": answer} if answer else {}, {"3.A": mark} if mark else {}
-    whole = with_written(report, [ASKED], *given)
+    whole = with_written(report, [WANTED], *given)
     assert whole.checks[-1].earned == earned
     assert whole.verdict is verdict
     assert whole.score == report.score + (earned or 0)
     assert whole.max_score == report.max_score + 4
-    assert with_written(open_report, [ASKED], *given).verdict is Verdict.PERSON  # a fault of ours
+    assert with_written(open_report, [WANTED], *given).verdict is Verdict.PERSON  # a fault of ours
 
 
 def table(path, text: str | bytes):
@@ -285,7 +285,7 @@ def test_an_anonymous_page_names_nobody_and_its_marks_find_their_students(marked
 
 
 def test_open_answers_are_no_zero_in_the_tables(report):
-    whole = with_written(report, [ASKED], {"3.A": WrittenAnswer(text="a")}, {})
+    whole = with_written(report, [WANTED], {"3.A": WrittenAnswer(text="a")}, {})
     assert whole.checks[-1].reason is Reason.UNMARKED
     row = next(csv.DictReader(io.StringIO(gradebook([whole]).decode())))
     assert (row["score"], row["earned"], row["open"]) == ("", "4", "4")

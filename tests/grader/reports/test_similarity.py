@@ -67,8 +67,8 @@ def test_written_answers_are_compared_by_their_words_and_our_question_is_left_ou
     work = {"a": handed_in("", words), "b": handed_in("", changed), "c": handed_in("", words[::-1])}
     (pair,) = similar_pairs("03", work, reference_prints("03"))
     assert (pair.students, [*pair.places]) == (("a", "b"), ["3.A"])
-    (asked,) = written_questions("03")
-    work = {name: handed_in("", asked.prompt) for name in "ab"}
+    (wanted,) = written_questions("03")
+    work = {name: handed_in("", wanted.prompt) for name in "ab"}
     assert similar_pairs("03", work, reference_prints("03")) == []
 
 

@@ -51,13 +51,13 @@ def test_many_definitions_and_one_that_defines_much_are_looked_through_in_linear
 
     assert steps_in_proportion(weigh)
 
-    def look_through(share: float) -> None:
+    def read_through(share: float) -> None:
         names = [f"a{n}" for n in range(round(800 * share))]
         source = f"{', '.join(names)} = {', '.join(['0'] * len(names))}\n"
         source += f"def attend(q, k):\n    return {', '.join(names)}\n"
         assert len(read_cell(tmp_path, source).pieces) == 2
 
-    assert steps_in_proportion(look_through)
+    assert steps_in_proportion(read_through)
 
 
 @pytest.mark.parametrize(
