@@ -291,6 +291,12 @@ def without_gradient(module: nn.Module) -> int:
 
 # 4.7
 
+LOGITS, LOGITS_HIDDEN = (
+    {"B": 5, "T": 31, "F": 40, "C": 11},
+    {"B": 6, "T": 27, "F": 40, "C": 13},
+)
+WHOLE = {"B": 3, "T": 15, "F": 40, "C": 100}
+
 
 class Frames(nn.Module):
     """In the place of an encoder: frames of its input's shape, whatever that is."""
@@ -323,12 +329,7 @@ def compare_within(tolerance: float) -> Callable[..., Iterator[tuple[str, Any]]]
     return measure
 
 
-@trial(
-    "4.7",
-    public={"B": 5, "T": 31, "F": 40, "C": 11},
-    hidden={"B": 6, "T": 27, "F": 40, "C": 13},
-    measure=compare_within(TOLERANCE),
-)
+@trial("4.7", public=LOGITS, hidden=LOGITS_HIDDEN, measure=compare_within(TOLERANCE))
 def head_values(draw, B, T, F, C, SpeakerConformer, replace_encoder):
     """from encoder to logits lead the mean of the real frames, a normalization, and a layer."""
     mel, valid = draw(B, T, F), valid_frames(B, T)
@@ -356,12 +357,7 @@ def head_values(draw, B, T, F, C, SpeakerConformer, replace_encoder):
         yield what, {"one": logits, "other": model(mel, valid)}
 
 
-@trial(
-    "4.7",
-    public={"B": 5, "T": 31, "F": 40, "C": 11},
-    hidden={"B": 6, "T": 27, "F": 40, "C": 13},
-    measure=compare_within(TOLERANCE),
-)
+@trial("4.7", public=LOGITS, hidden=LOGITS_HIDDEN, measure=compare_within(TOLERANCE))
 def logits_padding(draw, B, T, F, C, SpeakerConformer):
     """an utterance has the same logits alone and in a padded batch."""
     model = SpeakerConformer(F, C).eval()
@@ -376,22 +372,14 @@ def logits_padding(draw, B, T, F, C, SpeakerConformer):
     yield "are the logits equal for other utterances?", {"one": logits, "other": other}
 
 
-@trial(
-    "4.7",
-    public={"B": 3, "T": 15, "F": 40, "C": 100},
-    hidden={"B": 4, "T": 17, "F": 40, "C": 100},
-)
+@trial("4.7", public=WHOLE, hidden={**WHOLE, "B": 4, "T": 17})
 def budget(draw, B, T, F, C, SpeakerConformer):
     """training changes at most 500,000 numbers of the model, wherever they are."""
     given = draw(B, T, F), valid_frames(B, T)
     yield size_beyond(BUDGET, lambda: SpeakerConformer(F, C), *given)
 
 
-@trial(
-    "4.7",
-    public={"B": 3, "T": 15, "F": 40, "C": 100},
-    hidden={"B": 4, "T": 17, "F": 40, "C": 100},
-)
+@trial("4.7", public=WHOLE, hidden={**WHOLE, "B": 4, "T": 17})
 def classifier_size(draw, B, T, F, C, SpeakerConformer, ConformerBlock, recipe):
     """every parameter is in use, in your blocks too, and a recipe trains them."""
     model = SpeakerConformer(F, C)
