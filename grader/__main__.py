@@ -32,7 +32,7 @@ def gradescope_zip(
     out: Annotated[Path, typer.Argument(help="The zip to write.")],
     assignment: Annotated[str, typer.Option(metavar="NN", help="The one to grade.")],
     require_isolation: Annotated[
-        str, typer.Option(metavar="TIER", help="Refuse to grade below; the result has the reason.")
+        str, typer.Option(metavar="TIER", help="Weakest isolation; below, the result says why.")
     ] = "fenced",
     torch_index: Annotated[
         str | None,
@@ -174,7 +174,7 @@ def selftest(
         str | None, typer.Option(metavar="NN", help="Only this one; by default every assignment")
     ] = None,
 ) -> None:
-    """Grade what must get all points, none, and lose them at the right check; list what fell short.
+    """Grade answers whose points are known, and list those that got other points.
 
     Reference 100 %, blank 0, other right answers 100 %, each planted mistake caught by the check
     that names it, attacks and broken files handled, nothing secret in the students' kit.

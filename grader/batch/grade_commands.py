@@ -33,7 +33,7 @@ COLUMN = typer.Option(
 COURSE = typer.Option(metavar="TOML", help="The rules of the term: `python -m grader course`.")
 DEADLINE = typer.Option(metavar="ISO", help="Note what came later, 2025-03-01T23:59.")
 SCHEDULER = typer.Option(metavar="URL", help="local, slurm, or a Dask scheduler: tcp://host:8786")
-REQUIRE = typer.Option(metavar="TIER", help="Refuse to grade below: sealed, fenced or process.")
+REQUIRE = typer.Option(metavar="TIER", help="Weakest isolation allowed: sealed, fenced, process.")
 RETRAIN = typer.Option("--retrain", help="Train the students' recipes as well.")
 WALL = typer.Option(
     metavar="SECONDS", help="Limit for one student; by default 900; 7200 with --retrain"
@@ -69,7 +69,7 @@ def grade(
 ) -> None:
     """Grade a class: a report and a page for each student, gradebook, Canvas, class page.
 
-    Stopped at any moment, the same command goes on where it was.
+    Interrupted at any time, the same command continues.
     """
     _print(summary(_run(locals())))
 

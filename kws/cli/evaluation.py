@@ -35,7 +35,7 @@ def evaluate(
 ) -> None:
     """Measure a trained model: accuracy with n and interval, each class, pictures.
 
-    Of a speech recognizer: word errors by kind, with the interval over utterances. Of a voice, a
+    For a speech recognizer: word errors by kind, with the interval over utterances. For a voice, a
     codec or a prior, without --data: errors of durations, codes in use, perplexity.
     """
     from kws.training.checkpoint import KINDS, read_kind

@@ -51,7 +51,7 @@ def listen(
     device: Device = "auto",
     device_name: Input = None,
 ) -> None:
-    """Spot the words of a model in audio without end: time, word and score of each, as it comes.
+    """Spot a model's words in a recording or in live audio: the time, word and score of each.
 
     A microphone of any rate is converted; it listens until Ctrl-C.
     """

@@ -25,7 +25,7 @@ def predict(
         list[Path], typer.Argument(metavar="FILE…", help="Recordings, or folders of them.")
     ],
     model: Annotated[
-        Path, typer.Option(help="Run folder, or a checkpoint in it; keywords: the one of kws.")
+        Path, typer.Option(help="Run folder, or a checkpoint in it; keywords: the model of kws.")
     ] = SHIPPED,
     top: Annotated[int, typer.Option(min=1, help="Labels to print for each recording.")] = 3,
     resample: Resample = False,

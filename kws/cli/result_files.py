@@ -40,7 +40,7 @@ def kaggle(
 ) -> None:
     """Label every recording of the Kaggle challenge's test/audio: fname,label, sorted by name.
 
-    A model of words whose recipe has data.count_as says unknown and silence by its confidence.
+    A model whose recipe has data.count_as labels unknown and silence by its confidence.
     """
     from kws.inference.evaluate import thresholds_of
     from kws.inference.submission import KAGGLE, KAGGLE_LABELS, check_csv, write_csv

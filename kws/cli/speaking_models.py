@@ -17,7 +17,7 @@ def evaluate_generator(
         bool,
         typer.Option(
             "--listen",
-            help="Of a voice, codec or prior: how many words a keyword model recognizes, which is "
+            help="For a voice, codec or prior: how many words are recognized by a keyword model, "
             "trained once in two minutes.",
         ),
     ] = False,

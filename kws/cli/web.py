@@ -25,8 +25,8 @@ def web(
         typer.Option(help="Folder with ONNX Runtime Web, where npm cannot fetch it."),
     ] = None,
     title: Annotated[str, typer.Option(help="Title of the page.")] = "Keyword spotter",
-    serve: Annotated[bool, typer.Option("--serve", help="Open it here, until Ctrl-C.")] = False,
-    port: Annotated[int, typer.Option(min=0, max=65535, help="Of --serve; 0: a free one.")] = 0,
+    serve: Annotated[bool, typer.Option("--serve", help="Serve it here until Ctrl-C.")] = False,
+    port: Annotated[int, typer.Option(min=0, max=65535, help="Port; 0 takes a free one.")] = 0,
 ) -> None:
     """Write a page on which a keyword model listens to the microphone, all in the browser.
 

@@ -286,7 +286,7 @@ def layer_count(draw, D, H, E, DecoderLayer):
 
 @trial("7.5", public={"lengths": (3, 1, 4)}, hidden={"lengths": (2, 5, 1, 5)})
 def shift_values(draw, lengths, shift):
-    """inputs begin with the start, wanted symbols are one place ahead and end in the end."""
+    """inputs begin with the start; wanted symbols are one place ahead and end with the end."""
     texts = [draw.integers(length, low=3, high=9) for length in lengths]
     for given, what in ((texts, "texts"), (texts[:1], "one text")):
         inputs, wanted = shift(given)

@@ -450,7 +450,7 @@ class _Counting(nn.Module):
 
 @trial("9.7", public={"B": 3, "t": 6, "K": 5}, hidden={"B": 4, "t": 8, "K": 7})
 def generate_values(draw, B, t, K, generate):
-    """each code is drawn after the word and the codes before it; so many codes."""
+    """each of `length` codes is drawn given the word and the codes before it."""
     words, prior = torch.arange(B), _Counting(K)
     codes = generate(prior, words, t)
     yield "generate where each code is certain", codes
