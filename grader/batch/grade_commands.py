@@ -11,7 +11,7 @@ import typer
 from grader.batch.grade_class import ClassResult, Settings, check_wall, grade_class
 from grader.batch.output import Store
 from grader.batch.regrade import as_csv, changes, table
-from grader.batch.remarks import GradedSubmission, read_deadline
+from grader.batch.roster import GradedSubmission, read_deadline
 from grader.batch.workers import Workers
 from grader.core.outcomes import Reason, Report, Verdict
 from grader.core.text import one_line
