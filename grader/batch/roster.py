@@ -14,7 +14,7 @@ from datetime import datetime, timezone
 from pathlib import Path
 
 from grader.batch.handins import FolderEntry
-from grader.batch.platforms import CANVAS_ID, MOODLE_ID, identify
+from grader.batch.platforms import CANVAS_ID, MOODLE_ID, columns_of, identify
 from grader.core.csv_rows import read_rows
 from grader.core.outcomes import Report
 from grader.core.text import one_line
@@ -59,7 +59,7 @@ class StudentSubmission:
 def read_roster(path: Path) -> tuple[RosterStudent, ...]:
     """Read the students of a roster; UsageError names file and line."""
     rows = list(read_rows(path))
-    head = [cell.strip().lower() for cell in rows[0][1]] if rows else []
+    head = columns_of(rows[0][1]) if rows else []
     of_platform = CANVAS_ID in head or MOODLE_ID in head
     if not of_platform:
         _check_head(path, head)
@@ -91,8 +91,9 @@ def _check_head(path: Path, head: Sequence[str]) -> None:
     if "student" not in head:
         near = did_you_mean("student", head)
         raise UsageError(
-            f"the roster {path} has no column 'student'{near}: "
-            f"its first line names the columns, of {', '.join(KNOWN)}"
+            f"the roster {path} has no column 'student'{near}: its first line names the columns, "
+            f"of {', '.join(KNOWN)}; an export of Canvas has 'SIS Login ID', one of Moodle "
+            "'Identifier': set Moodle's language to English to download and to upload it"
         )
     for name in head:
         if name and name not in KNOWN:
@@ -223,7 +224,8 @@ def lateness(submission: StudentSubmission, deadline: datetime | None) -> str:
     if deadline is not None and entry.when > deadline:
         when = entry.when.astimezone(timezone.utc).strftime("%Y-%m-%d %H:%M UTC")
         return f"late by {format_span(entry.when - deadline)} ({when})"
-    return "late, according to its file name" if entry.marked else ""
+    # a date that is in time by our deadline or extension counts more than Canvas's mark
+    return "late, according to its file name" if entry.marked and deadline is None else ""
 
 
 def several(names: Sequence[str]) -> str:

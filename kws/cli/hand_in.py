@@ -82,7 +82,7 @@ def reset(
     ],
     notebook: Notebook = None,
 ) -> None:
-    """Put a task back to its TODO; a copy of the notebook as it was stays beside it."""
+    """Restore a task's TODO; a copy of the notebook as it was is kept beside it."""
     from kws.student import restore
 
     [(target, path)] = chosen(what, notebook)

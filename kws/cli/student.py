@@ -33,7 +33,7 @@ WORDS = {"unmet": "to mend", "error": "error", "todo": "not started", "later": "
 
 What = Annotated[
     str | None,
-    typer.Argument(metavar="[TASK]", help="2.1 for a task, 02 for an assignment; all without it."),
+    typer.Argument(metavar="[TASK]", help="2.1 for a task, 02 for an assignment; by default all."),
 ]
 Whats = Annotated[
     list[str] | None,
@@ -200,7 +200,7 @@ def watch(
     notebook: Notebook = None,
     seconds: Seconds = None,
     rounds: Annotated[
-        int | None, typer.Option(min=1, help="End after so many runs; never without it.")
+        int | None, typer.Option(min=1, help="Stop after this many runs; by default never.")
     ] = None,
 ) -> None:
     """Run the checks each time you save a notebook, until Ctrl-C."""

@@ -15,6 +15,7 @@ import warnings
 from collections import Counter
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, field
+from itertools import pairwise
 
 from kws.course.may_run import Definition, changes_of, names_of, root_of
 
@@ -47,8 +48,8 @@ class Statement:
 
 def statements_of(tree: ast.Module, source: str, shift: int = 0) -> tuple[Statement, ...]:
     """The statements of `source`, each with its text; `shift` is added to their lines."""
-    lines = source.split("\n")
-    begun = Counter(node.lineno for node in tree.body)
+    lines, body = source.split("\n"), [*_opened(tree.body)]
+    begun = Counter(node.lineno for node in body)
     encoded: dict[int, bytes] = {}
     found = []
 
@@ -57,16 +58,28 @@ def statements_of(tree: ast.Module, source: str, shift: int = 0) -> tuple[Statem
             encoded[number] = lines[number - 1].encode()  # a column counts bytes
         return encoded[number][begin:end].decode()
 
-    for node in tree.body:
+    for node in body:
         first = min([node.lineno, *(d.lineno for d in getattr(node, "decorator_list", ()))])
         last = node.end_lineno or node.lineno
         kept = lines[first - 1 : last]
         if begun[last] > (node.lineno == last):  # another begins where this one ends
             kept[-1] = cut(last, 0, node.end_col_offset)
-        if node.col_offset and first == node.lineno:
+        if node.col_offset and not lines[first - 1][: node.col_offset].strip():
+            kept = textwrap.dedent("\n".join(kept)).split("\n")
+        elif node.col_offset and first == node.lineno:
             kept[0] = cut(first, node.col_offset, node.end_col_offset if first == last else None)
         found.append(Statement(node=node, source="\n".join(kept), line=first + shift))
     return tuple(found)
+
+
+def _opened(body: Sequence[ast.stmt]) -> Iterator[ast.stmt]:
+    """The statements, those of `if __name__ == "__main__":` in its place: in Jupyter they run."""
+    for node in body:
+        match node:
+            case ast.If(test=ast.Compare(left=ast.Name(id="__name__"), ops=[ast.Eq()])):
+                yield from node.body
+            case _:
+                yield node
 
 
 def as_python(source: str) -> str:
@@ -197,7 +210,10 @@ def decide(
         rivals = [n for n in there if not _registers(nodes[n], functions) or name in wanted]
         if name in functions and (name in wanted or name in called):
             decision.callables.add(name)
-            rivals = [n for n in rivals if _is_callable(nodes[n])]
+            calls = [n for n in rivals if _is_callable(nodes[n])]
+            for before, n in pairwise(there):
+                calls += [n] * (before in calls and n not in calls and is_given(nodes[n], name))
+            rivals = sorted(calls)
         elif name not in wanted and name not in functions:
             continue  # values under an unused name: the last one, as in Jupyter
         losers = set(there) - set(rivals) if name in decision.callables else set()
@@ -245,6 +261,12 @@ def _is_callable(node: ast.stmt) -> bool:
     """Whether the statement defines something to call, as far as reading shows."""
     value = getattr(node, "value", None)
     return isinstance(node, Definition) or (value is not None and _makes_callable(value))
+
+
+def is_given(node: ast.stmt, name: str) -> bool:
+    """`attend = logged(attend)`, where `attend` is a function."""
+    value = getattr(node, "value", None)
+    return isinstance(value, ast.Call) and any(root_of(each) == name for each in value.args)
 
 
 def _makes_callable(value: ast.expr) -> bool:

@@ -33,13 +33,13 @@ from dataclasses import dataclass
 from typing import Any
 
 from kws.course.may_run import (
+    BLOCKS,
     Definition,
     changes_of,
-    is_data_class,
     is_harmless,
-    made_by,
     names_of,
     set_by,
+    trains,
     used_names,
 )
 from kws.course.notebooks import checks_in, checks_of
@@ -119,7 +119,6 @@ class Kernel:
         self.statements: list[CellStatement] = []  # of cells that are not run as a whole
         self.postponed: set[CellStatement] = set()  # that run if an answer needs them
         self.answers_use: set[str] = set()
-        self.data_classes: set[str] = set()
 
     def run(self, number: int, source: str, mode: str) -> None:
         """Run one cell and report its checks; its error is kept for cells that need its names."""
@@ -140,7 +139,7 @@ class Kernel:
         body = tree.body
         if mode == "definitions":
             for each in statements_of(tree, source):
-                changes = changes_of(each.node) if is_harmless(each.node) else ()
+                changes = () if trains(each.node) else changes_of(each.node)
                 names = stored(each.node), frozenset(changes)
                 self.define(CellStatement(each.node, each.source, number, *names))
             return
@@ -170,12 +169,11 @@ class Kernel:
         """Run a statement between the answers if it may run, or keep it for `supply`."""
         node = statement.node
         self.statements.append(statement)
-        self.data_classes |= statement.names if is_data_class(node) else set()
-        if is_harmless(node) or made_by(node) in self.data_classes:
+        if is_harmless(node):
             self.attempt(statement)
         else:
             self.left_out |= dict.fromkeys(statement.names, statement.cell)
-            if isinstance(node, ast.Assign | ast.AnnAssign):
+            if statement.names or statement.changes:
                 self.postponed.add(statement)
 
     def attempt(self, statement: CellStatement) -> None:
@@ -183,7 +181,8 @@ class Kernel:
         error = self.execute(statement.node, f"<cell {statement.cell}>")
         for each in statement.names:
             self.left_out.pop(each, None)
-        if isinstance(error, NameError) and error.name in self.left_out:
+        waits = isinstance(error, NameError) and error.name in self.left_out
+        if waits or (error and isinstance(statement.node, BLOCKS)):
             self.left_out |= dict.fromkeys(statement.names, statement.cell)
             self.postponed.add(statement)
         elif error:
@@ -196,7 +195,8 @@ class Kernel:
         for statement in [self.statements[n] for n in needed]:
             if statement in self.postponed:
                 self.postponed.remove(statement)
-                if not statement.names or statement.names - vars(self.module).keys():
+                own = statement.names - statement.changes
+                if not own or own - vars(self.module).keys():
                     self.attempt(statement)
 
     def check(self, body: list[ast.stmt], name: str) -> None:

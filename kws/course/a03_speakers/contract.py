@@ -99,7 +99,7 @@ def schedule_values(draw, W, S, cosine_warmup):
 
 @trial("3.3", public={"S": 4}, hidden={"S": 9})
 def schedule_ends(draw, S, cosine_warmup):
-    """without a warm-up step 0 is the peak, and the last step has 0 after any warm-up."""
+    """without a warm-up, step 0 is the peak; the factor of the last step is always 0."""
     found = [_factors(cosine_warmup, warmup, S) for warmup in (0, 1, S - 1)]
     yield f"the factors of {S} steps, in rows with 0, 1 and {S - 1} of them warm-up,", found
 

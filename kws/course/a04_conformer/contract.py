@@ -345,7 +345,7 @@ def compare_within(tolerance: float) -> Callable[..., Iterator[tuple[str, Any]]]
     measure=compare_within(TOLERANCE),
 )
 def head_values(draw, B, T, F, C, SpeakerConformer, replace_encoder):
-    """from encoder to logits lead the mean of the real frames, a normalization, and a layer."""
+    """the logits come from the mean of the real frames, a normalization and a linear layer."""
     mel, valid = draw(B, T, F), valid_frames(B, T)
     for normalize in (True, False):
         given = f"normalize={normalize}"

@@ -250,7 +250,7 @@ def parameters_values(draw, C, channels, D, E, L, keyword_parameters):
 
 @trial("5.5", public={"C": 31}, hidden={"C": 19})
 def parameters_built(draw, C, KeywordTransformer, keyword_parameters):
-    """the report's model has 2,147,404 parameters, as predicted; with other classes, others."""
+    """the report's model has 2,147,404 parameters, as predicted, and another for other classes."""
     for classes in (12, C):
         predicted = keyword_parameters(classes)
         built = count(KeywordTransformer(classes))
@@ -263,7 +263,7 @@ def parameters_built(draw, C, KeywordTransformer, keyword_parameters):
 
 @trial("5.6", public={"B": 3}, hidden={"B": 5})
 def small_model_learns(draw, B, small_model):
-    """training changes at most 500,000 numbers, wherever they are, and all parameters."""
+    """training changes every parameter, and at most 500,000 numbers, wherever they are."""
     mel = draw(B, 101, 64)
     yield size_beyond(BUDGET, small_model, mel)
     model = small_model()

@@ -136,7 +136,7 @@ def positions_values(draw, B, D, f, t, GridPositions, SplitPositions, load_posit
 
 @trial("6.3", public={"D": 8, "f": 3, "t": 5}, hidden={"D": 12, "f": 7, "t": 4})
 def positions_count(draw, D, f, t, GridPositions, SplitPositions):
-    """the table has D f t parameters, split it is D (f + t)."""
+    """the table has D f t parameters, split positions have D (f + t)."""
     yield f"parameters of GridPositions({D}, {f}, {t})", count(GridPositions(D, f, t))
     yield f"parameters of SplitPositions({D}, {f}, {t})", count(SplitPositions(D, f, t))
 
@@ -157,7 +157,7 @@ def weights_values(draw, old, new, linear_weights):
     hidden={"D": 5, "f": 3, "t": 8, "size": (2, 13)},
 )
 def resize_values(draw, D, f, t, size, resize):
-    """a table is interpolated along both axes; equal size and constants stay."""
+    """a table is interpolated along both axes; at equal size it does not change."""
     table = draw(D, f, t)
     for new in (size, (f, t), (f, size[1]), (size[0], t), (1, 1)):
         yield f"resize(table, {new})", resize(table, new)
