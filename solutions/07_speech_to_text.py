@@ -536,14 +536,16 @@ with check("7.4-cross-by-hand", "two heads of matrices that change next to nothi
 with check("7.4-layer-by-hand", "two places of width 2, where every norm gives 1 and -1"):
     layer, one = DecoderLayer(2, 1, 2), torch.eye(2)
     weights = {name: torch.zeros_like(x) for name, x in layer.state_dict().items()}
-    for part in ("self_attention", "cross_attention"):  # queries and keys of 0: plain averages
+    for part in ("self_attention", "cross_attention"):
         weights |= {f"{part}.value.weight": one, f"{part}.out.weight": one}
+    # queries of the self-attention are 0, a plain average, those of the cross-attention (1, 0)
+    weights |= {"cross_attention.query.bias": one[0], "cross_attention.key.weight": one}
     weights |= {f"norm_{part}.weight": torch.ones(2) for part in ("self", "cross", "feed_forward")}
     load_decoder_layer(layer, weights | {"expand.weight": one, "contract.weight": 2 * one})
     expect_equal("causal_mask(2)", causal_mask(2).tolist(), [[True, False], [True, True]])
-    y, memory = torch.tensor([[[3.0, 1], [0, 2]]]), torch.tensor([[[1.0, 0], [5, 5]]])
+    y, memory = torch.tensor([[[3.0, 1], [0, 2]]]), torch.tensor([[[1.0, 1], [1, -1], [5, 5]]])
     # (3, 1) + (1, -1) + (1, 0) + 2 (1, 0), and (0, 2) + (0, 0) + (1, 0) + 2 (0, 1)
-    found = layer(y, memory, torch.tensor([[True, False]]))
+    found = layer(y, memory, torch.tensor([[True, True, False]]))
     expect_close("layer(y, memory, valid)", found, [[[7.0, 0], [1, 4]]], atol=1e-2)
 
 

@@ -161,6 +161,7 @@ def grade_class(
         new_remarks = remarks(
             graded, lambda *key: settings.deadline or rules.deadline(*key), similar
         )
+        named = {student.id: student.name for student in roster or ()}  # also who is in a group
         handled = {one.key for one in graded}
         earlier = {key: words for key, words in store.remarks().items() if key not in handled}
         when = store.about()["when"]
@@ -171,7 +172,9 @@ def grade_class(
         files = store.finish(
             {**earlier, **new_remarks},
             missing={student.id: student.name for student in missing},
-            names={submission.student: submission.name for submission in there if submission.name},
+            names={
+                one.student: name for one in there if (name := named.get(one.student) or one.name)
+            },
             sources={one.student: one.entry.files[0][1].name for one in own if one.entry.files},
             columns={**store.about()["columns"], **columns},
             unread={
@@ -275,10 +278,3 @@ def _graded(
         store.keep_answers(student, number, row["written"])
         store.keep_work(student, number, row["work"])
         yield one if one.kept else replace(one, report=store.keep(row["report"], remember=again))
-
-
-def check_wall(seconds: float | None) -> None:
-    if seconds is not None and not 0 < seconds < float("inf"):
-        raise UsageError(
-            f"--wall {seconds:g} is not a time limit: give a positive number of seconds"
-        )

@@ -113,9 +113,6 @@ class Store:
             self.out / RELEASED / report.student / f"{report.assignment}.json", report.to_json()
         )
 
-    def released(self) -> list[Report]:
-        return self.reports(RELEASED)
-
     def keep_answers(self, student: str, assignment: str, table: Mapping[str, Any]) -> None:
         """Write what `grader.batch.job` found below each question; nothing where none are asked."""
         if table:
@@ -301,7 +298,7 @@ class Store:
         table = self.roster()
         files |= table.fill(by_id(grades), columns) if table else {}
         if table is None:
-            files["canvas.csv"] = gradebook.canvas(reports, names)
+            files["canvas.csv"] = gradebook.canvas(grades, names)
         about = {"missing": missing, "names": names, "unread": unread, "book": book}
         about |= {"sources": sources, "columns": columns, "when": when}
         about |= {"similar": [asdict(pair) for pair in similar]}

@@ -13,7 +13,7 @@ from datetime import datetime
 from pathlib import Path
 
 from grader.batch.handins import FolderEntry
-from grader.batch.platforms import CANVAS_ID, MOODLE_ID, identify
+from grader.batch.platforms import CANVAS_ID, MOODLE_ID, columns_of, identify
 from grader.core.csv_rows import read_rows
 from grader.core.text import one_line
 from kws.errors import UsageError, did_you_mean
@@ -53,7 +53,7 @@ class StudentSubmission:
 def read_roster(path: Path) -> tuple[RosterStudent, ...]:
     """Read the students of a roster; UsageError names file and line."""
     rows = list(read_rows(path))
-    head = [cell.strip().lower() for cell in rows[0][1]] if rows else []
+    head = columns_of(rows[0][1]) if rows else []
     of_platform = CANVAS_ID in head or MOODLE_ID in head
     if not of_platform:
         _check_head(path, head)
@@ -85,8 +85,9 @@ def _check_head(path: Path, head: Sequence[str]) -> None:
     if "student" not in head:
         near = did_you_mean("student", head)
         raise UsageError(
-            f"the roster {path} has no column 'student'{near}: "
-            f"its first line names the columns, of {', '.join(KNOWN)}"
+            f"the roster {path} has no column 'student'{near}: its first line names the columns, "
+            f"of {', '.join(KNOWN)}; an export of Canvas has 'SIS Login ID', one of Moodle "
+            "'Identifier': set Moodle's language to English to download and to upload it"
         )
     for name in head:
         if name and name not in KNOWN:

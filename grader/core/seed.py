@@ -49,14 +49,21 @@ class Seed:
 
 def read_seed(environ: Mapping[str, str] = os.environ) -> Seed:
     """Read the seed from the environment; UsageError for two seeds or an unreadable file."""
+    text = read_seed_text(environ)
+    return Seed() if text is None else Seed(text)
+
+
+def read_seed_text(environ: Mapping[str, str] = os.environ) -> str | None:
+    """The seed as it is given, None without one; UsageError as in `read_seed`."""
     text, file = environ.get(VARIABLE), environ.get(FILE_VARIABLE)
     if text is not None and file is not None:
-        raise UsageError(f"{VARIABLE} and {FILE_VARIABLE} are both set: unset one of them")
-    if text is not None:
-        return Seed(text)
-    if file is None:
-        return Seed()
+        empty = [name for name in (VARIABLE, FILE_VARIABLE) if not environ[name]]
+        both = f"{' and '.join(empty)} is set, but empty: unset it" if empty else ""
+        raise UsageError(both or f"{VARIABLE} and {FILE_VARIABLE} are both set: unset one of them")
     try:
-        return Seed(Path(file).read_text(encoding="utf-8"))
+        text = text if file is None else Path(file).read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
         raise UsageError(f"{FILE_VARIABLE}={file} cannot be read as text: {error}") from None
+    if text is not None:
+        Seed(text)  # refuses an empty one
+    return text
