@@ -12,8 +12,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import quote
 
 from grader.core.outcomes import CheckResult, Figure, Reason, Report
-from grader.reports.figures import svg
-from grader.reports.html import contents, document, text
+from grader.reports.html import contents, document, svg, text
 from grader.reports.item_analysis import EASY, FEWEST, HARD, WEAK, ItemStatistics, item_statistics
 from grader.reports.scorecard import mean_in_words, points, verdicts_in_words
 from grader.reports.similarity import Pair
