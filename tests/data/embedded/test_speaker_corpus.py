@@ -13,10 +13,8 @@ import torch
 from kws.audio.features import speaker_log_mel
 from kws.cli import run
 from kws.data.embedded import speaker_corpus
-from kws.data.embedded.corpus import draw_cast
 from kws.data.embedded.sentences import WORDS, draw_sentence
-from kws.data.embedded.speaker_corpus import make_speaker_corpus, speak_again, talk_seconds
-from kws.data.embedded.voices import say, speaker_splits
+from kws.data.embedded.speaker_corpus import make_speaker_corpus, speak_again
 from kws.errors import UsageError
 
 SMALL = {"speakers": 3, "utterances": 4, "progress": False}
@@ -182,19 +180,3 @@ def test_speaking_again_uses_the_voices_of_the_corpus_and_test_sentences(recorde
     for options in ({"speakers": 0}, {"utterances": 0}):
         with pytest.raises(UsageError, match="must be 1 or more"):
             speak_again(recordings_seed=0, **options)
-
-
-def test_talk_is_seconds_of_sentences_by_training_voices_and_follows_from_the_seed(monkeypatch):
-    voices = []
-    monkeypatch.setattr(speaker_corpus, "TALKERS", 10)
-    monkeypatch.setattr(
-        speaker_corpus, "say", lambda voice, *rest: voices.append(voice) or say(voice, *rest)
-    )
-    first, again = talk_seconds(9, seed=4), talk_seconds(9, seed=4)
-    assert first.shape == (9, 16_000)
-    assert np.array_equal(first, again)
-    assert not np.array_equal(first, talk_seconds(9, seed=5))
-    assert (np.abs(first).max(axis=1) > 0.01).all()
-    splits, cast = speaker_splits(10, 4), draw_cast(10, 4)
-    trained = {cast[name][0].definition for name in cast if splits[name] == "training"}
-    assert {voice.definition for voice in voices[:8]} == trained
