@@ -6,7 +6,7 @@ Measured by `benchmarks/walks.py`. Who makes the tree lighter lowers the number 
 import pytest
 import torch
 
-from benchmarks.walks import HOUSES, files_entered, lines_of
+from benchmarks.walks import HOUSES, KWS, files_entered, lines_of, walk
 from kws.audio.recordings import write_audio
 from kws.cli import run
 from kws.data.protocols import PROTOCOLS
@@ -15,6 +15,7 @@ from tests.conftest import state_of
 
 LINES = {"kws and grader": 51_650, "experiments": 2_250, "tests": 33_000}  # rounded up
 WAVEFORM_TO_LOGITS = 20  # files
+CHECK = 15  # files; an answer to points, 61, is measured by hand
 
 
 @pytest.mark.parametrize("house", HOUSES)
@@ -36,3 +37,9 @@ def test_a_waveform_passes_through_few_files(untrained, tmp_path, capsys):
     files = files_entered(lambda: run(arguments))
     assert capsys.readouterr().out
     assert len(files) <= WAVEFORM_TO_LOGITS, files
+
+
+def test_a_check_of_a_notebook_passes_through_few_files():
+    files, processes = walk(["-c", KWS, "check", "2.1"])
+    assert len(files) <= CHECK, files
+    assert processes == 2
