@@ -11,7 +11,7 @@ from pathlib import Path
 
 from grader.batch.output import RELEASED, Store
 from grader.batch.regrade import Change, compare, describe_check
-from grader.batch.remarks import Key
+from grader.batch.roster import Key
 from grader.batch.student_folders import REQUEST
 from grader.core.outcomes import Report
 from grader.core.tables import parse_toml
