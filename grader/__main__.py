@@ -36,7 +36,9 @@ def gradescope_zip(
     ] = "fenced",
     torch_index: Annotated[
         str | None,
-        typer.Option(metavar="URL", help="Index with torch's CPU builds; by default pip's own"),
+        typer.Option(
+            metavar="URL", help="Index with torch's CPU builds; by default the one that uv knows"
+        ),
     ] = None,
     marks: Annotated[
         Path | None, typer.Option(metavar="CSV", help="Points of written answers, by address.")
@@ -56,8 +58,6 @@ def gradescope_zip(
     print(
         "on Gradescope choose a container of 2 GB or more: a submission takes up to 1 GB of memory"
     )
-    if torch_index is None:
-        print("torch takes 5 GB there; --torch-index URL, the index of its CPU builds, takes 1 GB")
 
 
 @app.command()

@@ -225,9 +225,10 @@ def power_spectrum(frames):
 # all frequencies, and all with power $2^2 = 4$.
 
 # %% tags=["check"]
-x = torch.tensor([[[2.0, 0, -2, 0]]])
+x = torch.tensor([[[2.0, 0, -2, 0], [2, 0, -2, 0]]])
 with check("1.3-power-by-hand", "a click has the same power at all frequencies"):
-    expect_close("power_spectrum([[[2, 0, -2, 0]]])", power_spectrum(x), [[[4.0, 4, 4]]])
+    expected = [[[4.0, 4, 4], [4, 4, 4]]]
+    expect_close("power_spectrum([[[2, 0, -2, 0]] * 2])", power_spectrum(x), expected)
 check_values("1.3-power-values", power_spectrum)
 check_values("1.3-power-tone", power_spectrum)
 
@@ -561,16 +562,19 @@ def which_split(name):
 
 
 # %% [markdown]
-# Five speakers of the real Speech Commands are at 8.71, 34.18, 15.50, 14.03 and 15.63 percent.
+# Five speakers of the real Speech Commands are at 8.71, 34.18, 15.50, 14.03 and 15.63 percent; the
+# last eight of the list are invented.
 
 # %% tags=["check"]
 with check(
     "1.7-split-of-real-speakers", "five speakers of Speech Commands are in the right splits"
 ):
-    speakers = "c2d15ea5", "4a294341", "0487ba9b", "1093c8e7", "3df9a3d4"
+    speakers = ["c2d15ea5", "4a294341", "0487ba9b", "1093c8e7", "3df9a3d4"]
+    speakers += [f"{number:08x}" for number in (2, 0, 7, 24, 38, 11, 45, 15)]
     found = [which_split(f"yes/{speaker}_nohash_0.wav") for speaker in speakers]
     splits = ["validation", "training", "testing", "testing", "testing"]
-    expect_equal("the splits of yes/c2d15ea5_nohash_0.wav and four others", found, splits)
+    splits += [{"t": "testing", "v": "validation"}[split] for split in "tvvttvtv"]
+    expect_equal("the splits of yes/c2d15ea5_nohash_0.wav and twelve others", found, splits)
 check_values("1.7-split-recordings", which_split)
 check_values("1.7-split-values", which_split)
 check_values("1.7-split-folders", which_split)

@@ -202,8 +202,9 @@ check_values("2.2-heads-values", split_heads, merge_heads)
 # queries, keys, values.)
 #
 # **Contract.** `MultiHeadSelfAttention(d_model, num_heads)`; `forward(x, valid=None)`: x (B, T,
-# D), valid (B, T) bool or None → (B, T, D). Use `nn.Linear` or `nn.Parameter`
-# and your own `attend`, not `nn.MultiheadAttention`. `load_attention`, below, loads known weights.
+# D), valid (B, T) bool or None → (B, T, D), without dropout; padded frames of the output may
+# contain anything. Use `nn.Linear` or `nn.Parameter` and your own `attend`, not
+# `nn.MultiheadAttention`. `load_attention`, below, loads known weights.
 
 
 # %% tags=["export"]
@@ -268,6 +269,7 @@ with check("2.3-attention-by-hand", "two heads of width 1 agree with pencil and 
     expect_close("attention(x, valid) with frame 1 padded", attention(x, seen)[:, 0], [[a, 0]])
 check_values("2.3-self-attention-count", MultiHeadSelfAttention)
 check_values("2.3-self-attention-values", MultiHeadSelfAttention, load_attention)
+check_values("2.3-self-attention-padding", MultiHeadSelfAttention, load_attention)
 
 # %% [markdown]
 # What do attention weights look like? Here are six frames, three of them equal: the equal ones
@@ -454,6 +456,7 @@ with check("2.5-layer-by-hand", "a layer whose sublayers output zero still norma
     expect_close("layer(x)", layer(x), [[[-1.0, 1.0]]], atol=1e-4)
 check_values("2.5-layer-count", EncoderLayer)
 check_values("2.5-layer-values", EncoderLayer, load_layer)
+check_values("2.5-layer-padding", EncoderLayer, load_layer)
 
 # %% [markdown]
 # ## 2.6 A stack of layers
@@ -587,6 +590,7 @@ def encoder_parameters(d_model, d_ff, num_layers):
 
 # %% tags=["check"]
 with check("2.7-count-by-hand", "the formula gives the count of a published layer"):
+    expect_equal("encoder_parameters(5, 7, 1)", encoder_parameters(5, 7, 1), 120 + 82 + 20)
     expect_equal("encoder_parameters(256, 512, 1)", encoder_parameters(256, 512, 1), 527_104)
     expect_equal(
         "encoder_parameters(6, 5, 3)", encoder_parameters(6, 5, 3), count(Encoder(6, 2, 5, 3))

@@ -174,9 +174,9 @@ def mean_pool(x, valid):
 
 
 # %% tags=["check"]
-with check("3.2-pool-by-hand", "the mean of 1 and 3 is 2, for any padding"):
-    x, valid = torch.tensor([[[1.0], [3.0], [99.0]]]), torch.tensor([[True, True, False]])
-    expect_close("mean_pool(x, valid)", mean_pool(x, valid), [[2.0]])
+with check("3.2-pool-by-hand", "the mean of 1, 6 and 2 is 3, for any padding"):
+    x, valid = torch.tensor([[[1.0], [6], [2], [99]]]), torch.tensor([[True, True, True, False]])
+    expect_close("mean_pool(x, valid)", mean_pool(x, valid), [[3.0]])
 check_values("3.2-pool-values", mean_pool)
 check_values("3.2-pool-padding", mean_pool)
 

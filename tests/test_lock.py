@@ -76,7 +76,7 @@ def test_every_dependency_is_pinned_once_within_its_bounds_wherever_one_works(na
     assert not wrong, "run `make lock`"
 
 
-@pytest.mark.parametrize("name", ["dev.txt", "students.txt", "book.txt"])
+@pytest.mark.parametrize("name", ["dev.txt", "students.txt", "book.txt", "uv.txt"])
 def test_every_pin_has_hashes(name):
     one = re.compile(r"[a-z0-9.-]+==\S+( ; [^-]+)?(\s+--hash=sha256:[0-9a-f]{64})+")
     assert [entry for entry in entries(name) if not one.fullmatch(entry)] == []

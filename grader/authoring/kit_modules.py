@@ -16,7 +16,8 @@ from pathlib import Path
 from kws.errors import UsageError, did_you_mean
 
 COMMANDS = "kws.cli"
-ROOTS = (COMMANDS, "kws.course", "kws.student")  # what a student runs besides the notebooks
+# what a student runs besides the notebooks
+ROOTS = (COMMANDS, "kws.__main__", "kws.course", "kws.student")
 
 
 @dataclass(frozen=True, kw_only=True)

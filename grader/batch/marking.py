@@ -6,12 +6,9 @@
 Marks are stored in OUT/marks.json; tables and pages are updated now and at each grading.
 """
 
-import csv
 import hashlib
-import io
 import tempfile
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 from grader.adapters import ASSIGNMENTS, get_assignment
@@ -22,9 +19,9 @@ from grader.batch.output import Store
 from grader.batch.roster import StudentSubmission, by_student, read_roster
 from grader.core.seed import Seed, read_seed
 from grader.core.text import one_line
-from grader.core.written import Mark, WrittenAnswer, WrittenQuestion
+from grader.core.written import Mark, WrittenQuestion
 from grader.grading.marks import answer_code, read_marks
-from grader.reports.gradebook import cell
+from grader.reports.gradebook import as_csv
 from grader.reports.scorecard import points
 from grader.reports.written_page import ShownAnswer, written_page
 from grader.submission import read_submissions
@@ -100,14 +97,6 @@ def _take(path: Path, questions: Mapping[str, WrittenQuestion], store: Store, se
     return f"marks read: {len(rows)} from {path}"
 
 
-@dataclass(frozen=True, kw_only=True)
-class _Line:
-    label: str
-    student: str
-    answer: WrittenAnswer
-    mark: Mark | None
-
-
 def _write(
     store: Store,
     questions: Mapping[str, WrittenQuestion],
@@ -119,17 +108,16 @@ def _write(
     head = ["student" if seed is None else "answer", "question", "points", "of", "comment"]
     rows = [head]
     for name, question in questions.items():
-        lines = []
+        shown = []
         for student in store.answered(_number(name)):
             answer = store.answers(student, _number(name)).get(name)
             if answer is not None:
                 label = student if seed is None else answer_code(seed, student, name)
                 mark = marks.get(student, {}).get(name)
-                lines.append(_Line(label=label, student=student, answer=answer, mark=mark))
-        if not lines and len(questions) > 1:
+                shown.append(ShownAnswer(label=label, answer=answer, mark=mark))
+        if not shown and len(questions) > 1:
             continue  # no submission to this assignment
-        lines.sort(key=lambda line: line.label)
-        shown = [ShownAnswer(label=x.label, answer=x.answer, mark=x.mark) for x in lines]
+        shown.sort(key=lambda one: one.label)
         lost = sorted(unread) if seed is None else []
         path = store.out / FOLDER / f"{name}.html"
         write_bytes(path, written_page(question, shown, lost, head[0]))
@@ -146,10 +134,7 @@ def _row(one: ShownAnswer, question: WrittenQuestion) -> list[str]:
 
 
 def _table(path: Path, rows: Sequence[Sequence[str]], taken: Path | None) -> str:
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerows([[cell(word) for word in row] for row in rows])
-    data, beside = text.getvalue().encode(), path.with_name(AS_WRITTEN)
+    data, beside = as_csv(rows), path.with_name(AS_WRITTEN)
     if path.exists() and not (taken and taken.resolve() == path.resolve()):
         known = beside.read_text(encoding="utf-8") if beside.exists() else ""
         if hashlib.sha256(path.read_bytes()).hexdigest() != known:

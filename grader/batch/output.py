@@ -28,9 +28,8 @@ from typing import Any
 
 from grader.adapters import ASSIGNMENTS
 from grader.authoring.build import written_questions
-from grader.authoring.reference import reference_prints
 from grader.batch.platforms import PlatformTable, by_id
-from grader.batch.remarks import Key
+from grader.batch.roster import Key
 from grader.core.outcomes import Report, Verdict
 from grader.core.written import Mark, WrittenAnswer, with_written
 from grader.reports import class_page, gradebook, page
@@ -42,7 +41,7 @@ from grader.reports.leaderboard import (
     measured_check,
     read_entries,
 )
-from grader.reports.similarity import Pair, similar_page, similar_pairs
+from grader.reports.similarity import Pair, reference_prints, similar_page, similar_pairs
 from kws.errors import UsageError
 from kws.files import hold_lock, write_bytes, write_text
 
@@ -112,9 +111,6 @@ class Store:
         write_text(
             self.out / RELEASED / report.student / f"{report.assignment}.json", report.to_json()
         )
-
-    def released(self) -> list[Report]:
-        return self.reports(RELEASED)
 
     def keep_answers(self, student: str, assignment: str, table: Mapping[str, Any]) -> None:
         """Write what `grader.batch.job` found below each question; nothing where none are asked."""
@@ -291,7 +287,7 @@ class Store:
                 grades=grades if rules else None,
             ),
             "class.html": class_page.class_page(
-                reports, unread=unread, missing=missing, similar=similar
+                reports, unread=unread, missing=missing, similar=similar, names=names
             ),
         }
         files["similar.html"] = similar_page(similar, self._source)
@@ -301,7 +297,7 @@ class Store:
         table = self.roster()
         files |= table.fill(by_id(grades), columns) if table else {}
         if table is None:
-            files["canvas.csv"] = gradebook.canvas(reports, names)
+            files["canvas.csv"] = gradebook.canvas(grades, names)
         about = {"missing": missing, "names": names, "unread": unread, "book": book}
         about |= {"sources": sources, "columns": columns, "when": when}
         about |= {"similar": [asdict(pair) for pair in similar]}

@@ -22,7 +22,7 @@ some of many that could have been drawn."""
 
 
 @dataclass(frozen=True, kw_only=True)
-class Entry:
+class LeaderboardEntry:
     """One measured submission: `digest` of its bytes; `correct` of `n` examples were right."""
 
     digest: str
@@ -37,7 +37,9 @@ class Entry:
         return Proportion(correct=self.correct, n=self.n)
 
 
-Entries = dict[str, dict[str, list[Entry]]]  # assignment -> student -> entries, the oldest first
+Entries = dict[
+    str, dict[str, list[LeaderboardEntry]]
+]  # assignment -> student -> entries, the oldest first
 
 
 def measured_check(report: Report) -> CheckResult | None:
@@ -54,7 +56,7 @@ def add_entries(entries: Entries, reports: Sequence[Report], most: int) -> int:
         if check is None or check.measured is None:
             continue
         correct, n = check.measured
-        entry = Entry(digest=report.digest, seed_id=report.seed_id, correct=correct, n=n)
+        entry = LeaderboardEntry(digest=report.digest, seed_id=report.seed_id, correct=correct, n=n)
         own = entries.setdefault(report.assignment, {}).setdefault(report.student, [])
         own[:] = [each for each in own if each.seed_id == entry.seed_id]
         if entry.digest in {each.digest for each in own}:
@@ -66,7 +68,9 @@ def add_entries(entries: Entries, reports: Sequence[Report], most: int) -> int:
     return refused
 
 
-def rank(entries: Mapping[str, Sequence[Entry]]) -> list[tuple[int, str, Entry]]:
+def rank(
+    entries: Mapping[str, Sequence[LeaderboardEntry]],
+) -> list[tuple[int, str, LeaderboardEntry]]:
     """Rank, student and best entry, the best first; equal shares have the same rank."""
     best = {who: max(own, key=lambda entry: entry.measured.value) for who, own in entries.items()}
     order = sorted(best, key=lambda who: (-best[who].measured.value, who))
@@ -76,7 +80,7 @@ def rank(entries: Mapping[str, Sequence[Entry]]) -> list[tuple[int, str, Entry]]
 
 def read_entries(table: Mapping[str, Mapping[str, Sequence[Mapping]]]) -> Entries:
     return {
-        number: {who: [Entry(**each) for each in own] for who, own in students.items()}
+        number: {who: [LeaderboardEntry(**each) for each in own] for who, own in students.items()}
         for number, students in table.items()
     }
 

@@ -36,6 +36,7 @@ def web(
 
     from kws.data.own_words import spare_corpus
     from kws.data.speech_commands import load_speech_commands
+    from kws.inference.torch_stream import TorchStream
     from kws.inference.web_page import serve as serve_page
     from kws.inference.web_page import write_page
     from kws.training.batches import Batch
@@ -73,6 +74,7 @@ def web(
             embed(trained.model, [clips]),
         ),
         measured=_measured(Path(run)),
+        has_state=kind == "log_mel" and TorchStream(trained).step_frames > 0,
     )
     size = sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
     print(f"written: {folder}, {size / 1e6:.1f} MB, with the model {run}")

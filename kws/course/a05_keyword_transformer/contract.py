@@ -84,12 +84,11 @@ def memory_values(draw, batch, heads, layers, tokens, attention_bytes):
 
 # 5.2
 
+STEM = {"B": 3, "T": 23, "F": 14, "channels": (2, 3), "strides": (2, 3)}
+STEM_HIDDEN = {"B": 4, "T": 19, "F": 17, "channels": (3, 5), "strides": (1, 2)}
 
-@trial(
-    "5.2",
-    public={"B": 3, "T": 23, "F": 14, "channels": (2, 3), "strides": (2, 3)},
-    hidden={"B": 4, "T": 19, "F": 17, "channels": (3, 5), "strides": (1, 2)},
-)
+
+@trial("5.2", public=STEM, hidden=STEM_HIDDEN)
 def stem_points(draw, B, T, F, channels, strides, Stem, load_stem):
     """points equal the formula with known weights, for any strides, in training too."""
     mel = draw(B, T, F).requires_grad_()
@@ -108,17 +107,19 @@ def stem_points(draw, B, T, F, channels, strides, Stem, load_stem):
     yield "mel after the call (modified in place?)", mel
 
 
-@trial(
-    "5.2",
-    public={"B": 3, "T": 23, "F": 14, "channels": (2, 3), "strides": (2, 3)},
-    hidden={"B": 4, "T": 19, "F": 17, "channels": (3, 5), "strides": (1, 2)},
-)
+@trial("5.2", public=STEM, hidden=STEM_HIDDEN)
 def stem_columns(draw, B, T, F, channels, strides, Stem, load_stem):
     """a column is all bands of a frame, one after the other."""
-    stem = Stem(channels, strides, columns=True)
-    load_stem(stem, stem_weights(draw, channels))
-    stem.eval()
-    yield f"Stem({channels}, {strides}, columns=True)(mel)", stem(draw(B, T, F))
+    mel, weights, found = draw(B, T, F), stem_weights(draw, channels), []
+    for columns in (True, False):
+        stem = Stem(channels, strides, columns)
+        load_stem(stem, weights)
+        found.append(stem.eval()(mel))
+    columns, points = found
+    yield "the shape of columns", list(columns.shape)
+    yield "do the columns of two clips differ?", not torch.equal(columns[0], columns[1])
+    what = "how columns differ from the points of their frame, one band after the other"
+    yield what, columns - points.reshape(columns.shape)
 
 
 @trial("5.2", public={"channels": (32, 64)}, hidden={"channels": (7, 11)})

@@ -17,11 +17,12 @@ from grader.core.seed import Seed
 from grader.core.written import Mark, WrittenAnswer, with_written
 from grader.course.mistakes.planted import solution
 from grader.grading.marks import answer_code, marks_of, names_in, read_marks
+from grader.reports.course_rules import Grade
 from grader.reports.gradebook import canvas, gradebook
 from grader.reports.gradescope import results
 from grader.reports.page import page
 from grader.reports.written_page import ShownAnswer, groups, render, written_page
-from grader.submission.written_cells import find_answers
+from grader.submission.ipynb import find_answers
 from kws.errors import UsageError
 from tests.grader.batch.made_up import check
 from tests.grader.conftest import code_beside
@@ -289,6 +290,6 @@ def test_open_answers_are_no_zero_in_the_tables(report):
     assert whole.checks[-1].reason is Reason.UNMARKED
     row = next(csv.DictReader(io.StringIO(gradebook([whole]).decode())))
     assert (row["score"], row["earned"], row["open"]) == ("", "4", "4")
-    assert list(csv.reader(io.StringIO(canvas([whole]).decode())))[2][-1] == ""
+    assert canvas({("bob", "03"): Grade.of(whole)}).endswith(b',""\n')
     assert "not marked yet" in page([whole]).decode()
     assert "score" not in json.loads(results([whole]))["tests"][-1]

@@ -6,7 +6,7 @@ from dataclasses import replace
 import pytest
 
 from grader.batch.output import LEADERBOARD, RULES, Store
-from grader.reports.leaderboard import Entry, measured_check, rank
+from grader.reports.leaderboard import LeaderboardEntry, measured_check, rank
 from kws.errors import UsageError
 from tests.grader.batch.made_up import check, report_of
 
@@ -59,7 +59,7 @@ def test_only_chosen_names_are_shown_each_beside_its_interval(store):
 
 def test_equal_shares_have_one_rank():
     entries = {
-        who: [Entry(digest="d", seed_id="s", correct=c, n=n)]
+        who: [LeaderboardEntry(digest="d", seed_id="s", correct=c, n=n)]
         for who, c, n in (("a", 1, 2), ("b", 3, 4), ("c", 2, 4), ("d", 1, 4))
     }
     assert [f"{place}{who}" for place, who, _ in rank(entries)] == ["1b", "2a", "2c", "4d"]
