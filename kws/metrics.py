@@ -6,7 +6,7 @@ its hours in an `AlarmRate`.
 Interval of a share: Wilson 1927, "Probable inference, the law of succession, and statistical
 inference", which stays inside 0–1 and has a width even at 100 %.
 
-Shape letters: C classes
+Shape letters: B examples   C classes
 """
 
 import math
@@ -14,7 +14,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
-from jaxtyping import Int
+from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 Z95 = 1.959963984540054  # standard normal quantile at 97.5 %: 2.5 % in each tail
@@ -189,3 +189,37 @@ def per_class(matrix: Int[Tensor, "C C"], labels: Sequence[str]) -> list[ClassSc
         )
         for i, (label, row) in enumerate(zip(labels, counts, strict=True))
     ]
+
+
+def average_precision(scores: Float[Tensor, "B"], truth: Bool[Tensor, "B"]) -> float:
+    """The area below the curve of precision over recall, in steps, for one class; NaN if empty.
+
+    Σ (recall at a threshold − recall at the next higher one) · precision there, over all distinct
+    scores: equal ones share a threshold, so the order of the examples does not matter. Parity:
+    scikit-learn's `average_precision_score`.
+
+    >>> truth = torch.tensor([False, False, True, True])
+    >>> round(average_precision(torch.tensor([0.1, 0.4, 0.35, 0.8]), truth), 4)
+    0.8333
+    """
+    order = scores.argsort(descending=True)
+    scores, hits = scores[order], truth[order].double().cumsum(0)
+    ends = torch.cat([scores.diff() != 0, scores.new_ones(1, dtype=torch.bool)]).nonzero()[:, 0]
+    precision, gained = hits[ends] / (ends + 1), hits[ends].diff(prepend=hits.new_zeros(1))
+    return float((precision * gained).sum() / hits[-1])
+
+
+def mean_average_precision(
+    scores: Float[Tensor, "B C"], truth: Bool[Tensor, "B C"]
+) -> tuple[float, int]:
+    """mAP of tags, of which an example may have several: the mean over classes, and how many.
+
+    Classes without an example are left out. The loss that goes with tags is
+    `F.binary_cross_entropy_with_logits`, a sigmoid for each class.
+    """
+    found = [
+        average_precision(scores[:, c], truth[:, c])
+        for c in range(scores.shape[1])
+        if truth[:, c].any()
+    ]
+    return (math.fsum(found) / len(found) if found else math.nan), len(found)

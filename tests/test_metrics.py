@@ -9,6 +9,8 @@ from kws.inference.confusion import confusion_matrix
 from kws.metrics import (
     Z95,
     Proportion,
+    average_precision,
+    mean_average_precision,
     per_class,
     percent,
     wilson_interval,
@@ -82,3 +84,23 @@ def by_definition(scores: list[float], truth: list[bool]) -> float:
         recall = sum(found) / sum(truth)
         total, before = total + (recall - before) * sum(found) / len(found), recall
     return total
+
+
+def test_average_precision_is_its_definition_whatever_the_order_of_equal_scores():
+    generator = torch.Generator().manual_seed(0)
+    for n in (1, 7, 53):
+        scores = torch.randint(0, 11, (n,), generator=generator).float()
+        truth = torch.rand(n, generator=generator) < 0.3
+        truth[0] = True
+        expected = by_definition(scores.tolist(), truth.tolist())
+        for order in (torch.arange(n), torch.randperm(n, generator=generator)):
+            assert average_precision(scores[order], truth[order]) == pytest.approx(expected)
+
+
+def test_the_mean_is_over_classes_that_have_examples():
+    scores = torch.tensor([[3.0, 1, 9], [2, 2, 8], [1, 3, 7]])
+    truth = torch.tensor([[0, 0, 0], [0, 1, 0], [1, 1, 0]]).bool()
+    assert mean_average_precision(scores, truth) == (pytest.approx((1 / 3 + 1) / 2), 2)
+    value, classes = mean_average_precision(scores, torch.zeros(3, 3, dtype=torch.bool))
+    assert math.isnan(value)
+    assert classes == 0

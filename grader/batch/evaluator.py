@@ -38,7 +38,7 @@ from typing import TYPE_CHECKING, Any
 from tqdm import tqdm
 
 from grader.sandbox import linux
-from grader.sandbox.launch import launch
+from grader.sandbox.sandbox import launch
 from kws.errors import UsageError
 
 if TYPE_CHECKING:

@@ -19,13 +19,17 @@ from grader.batch.client import EvaluatorInfo
 from grader.batch.handins import find, is_folder, listed
 from grader.batch.output import Store
 from grader.batch.platforms import PlatformTable, by_id, canvas_columns
-from grader.batch.remarks import GradedSubmission, Key, circumstances, remarks, several
 from grader.batch.roster import (
+    GradedSubmission,
+    Key,
     RosterStudent,
     StudentSubmission,
     by_student,
+    circumstances,
     in_groups,
     read_roster,
+    remarks,
+    several,
 )
 from grader.batch.workers import Workers
 from grader.core.outcomes import Report, Verdict

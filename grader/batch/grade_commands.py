@@ -12,7 +12,7 @@ from grader.batch.commands import SUBMISSIONS
 from grader.batch.grade_class import ClassResult, Settings, grade_class
 from grader.batch.output import Store
 from grader.batch.regrade import changes, changes_table, table
-from grader.batch.remarks import GradedSubmission, read_deadline
+from grader.batch.roster import GradedSubmission, read_deadline
 from grader.batch.workers import Workers
 from grader.core.outcomes import Reason, Report, Verdict
 from grader.core.text import one_line

@@ -28,9 +28,8 @@ from typing import Any
 
 from grader.adapters import ASSIGNMENTS
 from grader.authoring.build import written_questions
-from grader.authoring.reference import reference_prints
 from grader.batch.platforms import PlatformTable, by_id
-from grader.batch.remarks import Key
+from grader.batch.roster import Key
 from grader.core.outcomes import Report, Verdict
 from grader.core.written import Mark, WrittenAnswer, with_written
 from grader.reports import class_page, gradebook, page
@@ -42,7 +41,7 @@ from grader.reports.leaderboard import (
     measured_check,
     read_entries,
 )
-from grader.reports.similarity import Pair, similar_page, similar_pairs
+from grader.reports.similarity import Pair, reference_prints, similar_page, similar_pairs
 from kws.errors import UsageError
 from kws.files import hold_lock, write_bytes, write_text
 
@@ -288,7 +287,7 @@ class Store:
                 grades=grades if rules else None,
             ),
             "class.html": class_page.class_page(
-                reports, unread=unread, missing=missing, similar=similar
+                reports, unread=unread, missing=missing, similar=similar, names=names
             ),
         }
         files["similar.html"] = similar_page(similar, self._source)

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from grader.batch.output import RELEASED, Store
 from grader.batch.regrade import Change, compare, describe_check
-from grader.batch.remarks import Key
+from grader.batch.roster import Key
 from grader.batch.student_folders import REQUEST
 from grader.core.outcomes import Report
 from grader.core.tables import parse_toml
@@ -69,7 +69,7 @@ def answer_requests(folder: Path, graded: Path) -> Iterator[str]:
             yield from (f"  {one_line(e)}" for e in describe_request(request, report, change))
         write_bytes(folder / "answers" / f"{student}.html", _page(student, rows))
     if answers:
-        yield f"{sum(map(len, answers.values()))} requests, {waiting} without an answer"
+        yield f"requests: {sum(map(len, answers.values()))}, without an answer: {waiting}"
         yield f"written: {folder / 'answers'}"
     if faults:
         raise UsageError(f"not answered: {'; '.join(faults)}")

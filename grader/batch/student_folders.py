@@ -17,7 +17,7 @@ from pathlib import Path
 
 from grader.batch.handins import CANVAS, MOODLE
 from grader.batch.output import RELEASED, Store
-from grader.batch.remarks import read_deadline
+from grader.batch.roster import read_deadline
 from kws.errors import UsageError
 from kws.files import write_bytes, write_text, zip_bytes
 from kws.settings import as_toml

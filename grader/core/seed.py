@@ -1,9 +1,10 @@
-"""The instructor's secret seed, which determines all hidden inputs.
+"""The instructor's secrets: the seed of all hidden inputs, and recordings that no student has.
 
-It is read from `KWS_GRADER_SEED` or the file `KWS_GRADER_SEED_FILE`. The default, "development", is
-known to everyone who has this repository.
+The seed is read from `KWS_GRADER_SEED` or the file `KWS_GRADER_SEED_FILE`. The default,
+"development", is known to everyone who has this repository.
 
 Each name has its own stream: `secret.generator("qkv")` gives the same numbers whatever ran before.
+Recordings of people are in $KWS_GRADER_DATA (`grader hold-out`).
 """
 
 import hashlib
@@ -15,10 +16,15 @@ from pathlib import Path
 
 import torch
 
+from kws.data.course_data import ABOUT, SPEAKERS, WORDS, of_people
+from kws.data.listing import LIST_FILES
+from kws.data.speaker_layout import METADATA
 from kws.errors import UsageError
 
 VARIABLE, FILE_VARIABLE = "KWS_GRADER_SEED", "KWS_GRADER_SEED_FILE"
 DEVELOPMENT = "development"
+RECORDINGS = "KWS_GRADER_DATA"
+TABLES = {WORDS: LIST_FILES["testing"], SPEAKERS: METADATA}
 
 
 class Seed:
@@ -67,3 +73,22 @@ def read_seed_text(environ: Mapping[str, str] = os.environ) -> str | None:
     if text is not None:
         Seed(text)  # refuses an empty one
     return text
+
+
+def held_out(name: str) -> Path | None:
+    """Folder of held-out words or speakers; UsageError if the variable names no folder."""
+    return of_people(name, RECORDINGS)
+
+
+def held_out_digest(number: str) -> str:
+    """Hash of the held-out recordings, for the digest of an assignment's checks."""
+    name = ABOUT.get(number)
+    folder = held_out(name) if name else None
+    if name is None or folder is None:
+        return ""
+    return hashlib.sha256((folder / TABLES[name]).read_bytes()).hexdigest()
+
+
+def hidden(number: str, what: str) -> str:
+    """How to name an assignment's test examples in text: hidden, or held-out ones of people."""
+    return f"held-out {what} of people" if held_out(ABOUT[number]) else f"hidden {what}"

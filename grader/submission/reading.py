@@ -82,7 +82,7 @@ def _belongs_to(
     stated = answer.stated if answer.stated in catalog else None
     for guess in (named, stated):
         if guess and (answer.notebook or defined[guess]):
-            if not defined[guess] and most and defined[most] > 1:
+            if most and len(wanted_names(catalog[guess])) > defined[guess] < defined[most] > 1:
                 break  # a notebook under the name of another
             return guess
     if most and defined[most]:

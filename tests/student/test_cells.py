@@ -11,7 +11,7 @@ from safetensors.torch import save_file
 
 from grader.authoring.build import written_questions
 from grader.submission import read_submissions
-from grader.submission.written_cells import find_answers
+from grader.submission.ipynb import find_answers
 from kws.course.notebooks import cells_of, checks_in, read_cells, stem_of
 from kws.course.source import as_python
 from kws.errors import UsageError

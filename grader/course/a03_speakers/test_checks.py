@@ -7,8 +7,8 @@ AGAIN_FULL is found in the same way with `--retrain`.
 
 import pytest
 
-from grader.core.held_out import VARIABLE, hidden
 from grader.core.outcomes import Record
+from grader.core.seed import RECORDINGS, hidden
 from grader.course.hidden.speech import BATCH, num_speakers, padded, scores, speaker_utterances
 from grader.course.probes.accuracy import (
     ask,
@@ -77,7 +77,7 @@ def test_accuracy(trained, secret, record):
     what = f"accuracy on {hidden('03', 'utterances')}"
     measured = score(record, outputs.logits, labels, names(), what)
     expect_layers(trained, outputs, speakers.MOST_LAYERS)
-    ramp(record, what, measured, **bounds("03", full=FULL, none=LEAST, variable=VARIABLE))
+    ramp(record, what, measured, **bounds("03", full=FULL, none=LEAST, variable=RECORDINGS))
 
 
 @pytest.mark.check("3.8", points=1, concept="section 3.8", timeout=60)

@@ -6,8 +6,8 @@ Bounds of the accuracies: `python -m grader targets --assignment 05`, and with `
 
 import pytest
 
-from grader.core.held_out import VARIABLE, hidden
 from grader.core.outcomes import Record
+from grader.core.seed import RECORDINGS, hidden
 from grader.course.hidden.keywords import PROTOCOL, word_clips
 from grader.course.probes.accuracy import (
     ask,
@@ -65,7 +65,7 @@ def test_accuracy(trained, secret, record):
     outputs, labels = ask_model(trained, secret)
     what = f"accuracy on {hidden('05', 'clips')}"
     measured = score(record, outputs.logits, labels, NAMES, what)
-    ramp(record, what, measured, **bounds("05", full=FULL, none=NONE, variable=VARIABLE))
+    ramp(record, what, measured, **bounds("05", full=FULL, none=NONE, variable=RECORDINGS))
 
 
 @pytest.mark.check(

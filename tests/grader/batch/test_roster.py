@@ -6,13 +6,16 @@ from datetime import datetime, timedelta, timezone
 
 import pytest
 
-from grader.batch.remarks import circumstances, lateness, read_deadline, remarks
 from grader.batch.roster import (
     RosterStudent,
     StudentSubmission,
     by_student,
+    circumstances,
     in_groups,
+    lateness,
+    read_deadline,
     read_roster,
+    remarks,
     safe_id,
 )
 from grader.reports.similarity import Pair

@@ -22,7 +22,7 @@ from grader.reports.gradebook import canvas, gradebook
 from grader.reports.gradescope import results
 from grader.reports.page import page
 from grader.reports.written_page import ShownAnswer, groups, render, written_page
-from grader.submission.written_cells import find_answers
+from grader.submission.ipynb import find_answers
 from kws.errors import UsageError
 from tests.grader.batch.made_up import check
 from tests.grader.conftest import code_beside

@@ -9,12 +9,13 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
+from types import ModuleType
 
 import pytest
 import torch
 from safetensors.torch import save
 
-import grader.grading.fixtures
+import grader.conftest
 import grader.grading.plugin
 from grader.adapters import ASSIGNMENTS
 from grader.core.outcomes import Reason, Report
@@ -32,6 +33,7 @@ SOLUTION = ROOT / "solutions" / "02_attention.py"
 TASKS = [task.id for task in ASSIGNMENTS["02"].tasks]
 CODE = code_beside(__file__)
 ENDS, WRONG = CODE["ends"], CODE["ends"]["wrong"]["checks"]
+FIXTURES = vars(grader.conftest).items()
 
 
 @pytest.fixture
@@ -60,7 +62,9 @@ def graded(tmp_path, monkeypatch, best):
         run = GradingRun(submissions={"02": submission}, sandbox=best, seed=Seed(), retrain=retrain)
         grading = grader.grading.plugin.Grading(run)
         options = [*OPTIONS, f"--rootdir={tmp_path}", "-c/dev/null", "-pno:logging"]
-        plugins = [grading, grader.grading.plugin, grader.grading.fixtures]
+        fixtures = ModuleType("fixtures")  # of the conftest, without its hooks
+        vars(fixtures).update({k: x for k, x in FIXTURES if not k.startswith("pytest_")})
+        plugins = [grading, grader.grading.plugin, fixtures]
         try:
             code_ = pytest.main([*options, *arguments, str(tmp_path)], plugins=plugins)
         finally:

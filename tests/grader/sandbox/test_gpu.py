@@ -16,7 +16,7 @@ from grader.core.outcomes import Record
 from grader.core.seed import Seed
 from grader.course.probes.retraining import ON_CPU, Plan, train_again
 from grader.sandbox import Code, Gpu, Sandbox, Tier, read_gpu
-from grader.sandbox.gpu import DATA, WEAKNESSES
+from grader.sandbox.tier import DATA, GPU_WEAKNESSES
 from kws.errors import UsageError
 from tests.grader.conftest import LIMITS, code_beside
 from tests.grader.sandbox.conftest import pieces
@@ -168,7 +168,7 @@ def test_on_a_gpu_a_confined_process_trains_as_on_the_cpu():
         sandbox = stack.enter_context(Sandbox(gpu=read_gpu({"KWS_GRADER_GPU": "1"})))
         assert sandbox.gpu is not None, sandbox.weaknesses
         assert sandbox.isolation == f"{sandbox.tier.value} with a GPU"
-        assert set(WEAKNESSES) <= set(sandbox.weaknesses)
+        assert set(GPU_WEAKNESSES) <= set(sandbox.weaknesses)
         batches = [(torch.randn(8, 3), torch.randn(8, 2))]
         there = opened(stack, sandbox, True).net().fit(batches, device="cuda", **FEW)
         without = opened(stack, sandbox, False)

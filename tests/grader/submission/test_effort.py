@@ -5,7 +5,7 @@ import json
 
 import pytest
 
-from grader.grading.student_program import forbidden_uses
+from grader.grading.grading_run import forbidden_uses
 from grader.submission import answer_file as salvage
 from grader.submission import reading
 from grader.submission.statements import MAX_NESTED, Effort, read_code

@@ -9,7 +9,7 @@ import pytest
 from grader import ROOT
 from grader.adapters import ASSIGNMENTS
 from grader.authoring.build import student_cells
-from grader.grading.student_program import forbidden_uses
+from grader.grading.grading_run import forbidden_uses
 from grader.sandbox.loading import Namespace
 from grader.sandbox.program import Code
 from grader.submission import read_submissions
