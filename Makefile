@@ -9,6 +9,7 @@ NEWEST := build/newest
 BOOK := build/book/env
 INSTALL := -m pip install --disable-pip-version-check
 TORCH_INDEX ?=
+TORCH_BACKEND ?=
 COMPILE := -m uv pip compile --quiet --universal --python-version 3.10 --generate-hashes --no-header --no-annotate
 export KWS_CACHE ?= $(CURDIR)/runs/cache
 unexport PYTHONDONTWRITEBYTECODE  # or else each of the tests' processes compiles everything again
@@ -22,7 +23,11 @@ help:  ## what can be made
 $(READY): pyproject.toml lock/dev.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 10) and "make: $(PYTHON) is older than 3.10: run make PYTHON=python3.11")'
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
-ifeq ($(TORCH_INDEX),)
+ifneq ($(TORCH_BACKEND),)
+	@echo "Installing into $(VENV), with uv, torch for $(TORCH_BACKEND)"
+	@$(BIN)/python $(INSTALL) --require-hashes --requirement lock/uv.txt
+	@$(BIN)/python -m uv pip install --python $(BIN)/python --torch-backend $(TORCH_BACKEND) --constraint lock/constraints.txt '.[dev]' setuptools
+else ifeq ($(TORCH_INDEX),)
 	@echo "Installing into $(VENV): about a minute, and 5 GB on Linux, where torch carries CUDA"
 	@$(BIN)/python $(INSTALL) --require-hashes --requirement lock/dev.txt
 else
@@ -81,7 +86,8 @@ lock:  ## the exact versions again, after a change of pyproject.toml; UPGRADE=--
 	@build/lock/bin/python $(COMPILE) $(UPGRADE) --extra dev --output-file lock/dev.txt pyproject.toml build/lock/build.in > /dev/null
 	@build/lock/bin/python $(COMPILE) $(UPGRADE) --extra notebooks --constraint lock/dev.txt --output-file lock/students.txt pyproject.toml build/lock/build.in > /dev/null
 	@build/lock/bin/python $(COMPILE) $(UPGRADE) --group book --output-file lock/book.txt > /dev/null
-	@sed '/--hash=/d; s/ *\\$$//' lock/dev.txt > lock/constraints.txt
+	@echo uv | build/lock/bin/python $(COMPILE) $(UPGRADE) --output-file lock/uv.txt - > /dev/null
+	@sed -E '/--hash=|^(nvidia-|cuda-|triton==)/d; s/ *\\$$//' lock/dev.txt > lock/constraints.txt
 
 clean:  ## remove what make made, the environment included
 	rm -rf $(VENV) runs build *.egg-info

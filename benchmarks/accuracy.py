@@ -1,4 +1,4 @@
-"""What the recipes reach, trained from nothing with the documented command, and what that costs.
+"""What the recipes reach, trained from scratch with the documented command, and what that costs.
 
     python benchmarks/accuracy.py --embedded            on the embedded corpora
     python benchmarks/accuracy.py --excerpt FOLDER      on recordings of people, in 12 classes

@@ -128,7 +128,7 @@ class Watch:
     samples: list[tuple[int, int, int]] = field(default_factory=list)  # graded, bytes, processes
     evaluators: set[int] = field(default_factory=set)
 
-    def look(self) -> None:
+    def measure(self) -> None:
         """Take one sample: the evaluator, and the first process that it started, its sandbox."""
         below = descendants(self.pid)
         ours = [pid for pid in below if _parent(pid) == self.pid]
@@ -139,7 +139,7 @@ class Watch:
     def until(self, done: threading.Event) -> None:
         """Look until `done`."""
         while not done.wait(EACH):
-            self.look()
+            self.measure()
 
     def table(self, total: int) -> dict[str, dict[str, float] | None]:
         """MB and processes at start, middle and end: medians of what was seen there.

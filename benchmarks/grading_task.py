@@ -127,7 +127,7 @@ def expected_score(place: int) -> float:
 
 
 def notebook(place: int = 0, extra: str = "") -> dict[str, Any]:
-    """The notebook that a student hands in; `extra` stands in the first answer, indented by 4."""
+    """The notebook that a student hands in; `extra` is in the first answer, indented by 4."""
     answer = ENCODER.format(extra=extra)
     return make_notebook(answer, POOL if is_right(place) else POOL_ALL, student_name(place))
 

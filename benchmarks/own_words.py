@@ -133,7 +133,7 @@ def main() -> None:
             )
         for seed in range(arguments.seeds):
             data = few(corpus, words, seed, Path(scratch) / f"few-{seed}" / "data")
-            for name, init in (("from nothing", None), ("--init", arguments.run)):
+            for name, init in (("from scratch", None), ("--init", arguments.run)):
                 found = train(data, words, init, seed, arguments.epochs)
                 print(f"seed {seed}, {name}: {found}", flush=True)
                 rows.append({"seed": seed, "init": init is not None, **found.as_dict()})
@@ -144,7 +144,7 @@ def main() -> None:
         key: sum(row["accuracy"] for row in rows if row["init"] == key) / arguments.seeds
         for key in (False, True)
     }
-    print(f"mean: from nothing {percent(means[False])} %, --init {percent(means[True])} %")
+    print(f"mean: from scratch {percent(means[False])} %, --init {percent(means[True])} %")
     kind = {"benchmark": "own_words", "people": bool(arguments.people)}
     print(json.dumps({**kind, "rows": rows, "head_only": heads}))
 

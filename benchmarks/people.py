@@ -5,7 +5,7 @@
 
 FOLDER is in Speech Commands' layout, with lists. Its test split is never read: the speakers of the
 other two are dealt into three folds, and what is trained without one is measured on it. One idea is
-in the recipe: other words are learned apart (`kws.training.other_words`). What it brings:
+in the recipe: other words are learned separately (`kws.training.other_words`). What it brings:
 
     the recipe    from the start, for fewer passes than its own
     together      the same with one class for all other words, held against it

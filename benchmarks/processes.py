@@ -87,13 +87,13 @@ def peak_memory(pids: Callable[[], list[int]], seconds: float = 0.05) -> Iterato
     """The largest `memory_of(pids())` seen in the block, looked at every `seconds`."""
     peak, done = {"anon": 0, "all": 0}, threading.Event()
 
-    def look() -> None:
+    def measure() -> None:
         for name, value in memory_of(pids()).items():
             peak[name] = max(peak[name], value)
 
     def watch() -> None:
         while not done.wait(seconds):
-            look()
+            measure()
 
     thread = threading.Thread(target=watch)
     thread.start()
@@ -102,7 +102,7 @@ def peak_memory(pids: Callable[[], list[int]], seconds: float = 0.05) -> Iterato
     finally:
         done.set()
         thread.join()
-        look()
+        measure()
 
 
 def descendants(pid: int) -> list[int]:

@@ -85,8 +85,8 @@ def main() -> None:
 
     pace = paces([objective(name, options.steps) for name in (OURS, THEIRS)])
     steps = round(options.steps * pace[OURS] / pace[THEIRS])
-    asked = ((OURS, options.steps), (THEIRS, options.steps), (THEIRS, steps))
-    rows = [measured(name, count) for name, count in asked]
+    runs = ((OURS, options.steps), (THEIRS, options.steps), (THEIRS, steps))
+    rows = [measured(name, count) for name, count in runs]
     for row, held in zip(rows, ("", "steps, parameters", "time, parameters"), strict=True):
         row |= {"equal": held, "cpu_seconds": row["steps"] * pace[row["model"]]}
     print(testing.describe())

@@ -84,7 +84,7 @@ def learning_curves(table: Table) -> Figure:
     height = max(3.4, 1.2 + 0.24 * len(curves))
     figure, ((axes,),) = plots.new_figure(width=7.6, height=height, title=title(table))
     for number, (name, lines) in enumerate(sorted(curves.items())):
-        look = {
+        style = {
             "color": COLORS[number % len(COLORS)],
             "linestyle": LINES[number // len(COLORS) % len(LINES)],
             "linewidth": 1.2,
@@ -92,7 +92,7 @@ def learning_curves(table: Table) -> Figure:
         }
         for seed, line in enumerate(lines):
             label = name if seed == 0 else f"_{name}"  # no entry of its own
-            axes.plot([x for x, _ in line], [y for _, y in line], label=label, **look)
+            axes.plot([x for x, _ in line], [y for _, y in line], label=label, **style)
     axes.set(xlabel="share of the training done (%)", ylabel="validation accuracy (%)")
     axes.set_ylim(bottom=0)
     axes.grid(axis="y")
@@ -200,11 +200,11 @@ def norms_of(runs: Mapping[str, Sequence[Result]], name: str) -> Drawing:
 @mpl.rc_context(plots.STYLE)
 def _norms(lines: Mapping[str, Sequence[Sequence[Point]]], name: str) -> Figure:
     figure, ((axes,),) = plots.new_figure(width=6.4, height=3.6, title=name)
-    for (recipe, made), color, look in zip(lines.items(), COLORS, LINES, strict=False):
+    for (recipe, made), color, style in zip(lines.items(), COLORS, LINES, strict=False):
         for number, line in enumerate(made):
             label = recipe if number == 0 else f"_{recipe}"  # no entry of its own
             axes.plot(
-                *zip(*line, strict=True), color=color, linestyle=look, marker=".", label=label
+                *zip(*line, strict=True), color=color, linestyle=style, marker=".", label=label
             )
     axes.set_yscale("log")
     axes.set(xlabel="step", ylabel="norm of the gradient, mean")

@@ -63,7 +63,7 @@ INTRODUCTION = """\
 Every run that the source documents report is a recipe (`kws recipes`). A table has the figure that
 was reported beside the one that we measured; what was not run here is listed at the end.
 `python -m experiments run GROUP` makes results in `{folder}`, `python -m experiments report` this
-page. Of ConvS2S there is the encoder: a class needs no decoder.
+page. Of ConvS2S only the encoder is here: a classifier needs no decoder.
 
 The sources. The speaker homework is HW4 of the machine learning course of National Taiwan
 University, spring 2023 (https://speech.ee.ntu.edu.tw/~hylee/ml/2023-spring.php); the figures for it
@@ -155,7 +155,7 @@ def not_run(groups: Mapping[str, Sequence[Table]]) -> list[str]:
             lines.append(f"- `{group}`: {', '.join(recipes)}\n")
     if not lines:
         return []
-    about = "They need the full data sets, published weights or a GPU.\n"
+    about = "Most need the full data sets, published weights or a GPU.\n"
     return ["## Recipes that were not run here\n", about, "".join(lines)]
 
 
@@ -346,7 +346,7 @@ def learning_cell(row: Row) -> str:
     for name in ("train", "validation"):
         figures = [
             f"{shown} {mean_and_spread(values, digits)}"
-            for key, shown, digits, scale in (("accuracy", "", 1, 100), ("loss", "loss", 3, 1))
+            for key, shown, digits, scale in (("accuracy", "", 1, 100), ("loss", " loss", 3, 1))
             if (values := [scale * value for value in row.kept(f"{name}_{key}")])
         ]
         parts += [f"{name}{','.join(figures)}"] if figures else []

@@ -26,7 +26,8 @@ from experiments.results import Result, status
 from kws.cluster import Cluster
 from kws.errors import UsageError, is_out_of_memory
 from kws.metrics import Proportion
-from kws.parallel import JsonProcess, Pool, json_stdout
+from kws.parallel import Pool
+from kws.student.processes import JsonProcess, json_stdout
 
 ROOT = Path(__file__).resolve().parents[1]
 COMMAND = [sys.executable, "-m", "experiments.runs"]

@@ -32,11 +32,13 @@ def gradescope_zip(
     out: Annotated[Path, typer.Argument(help="The zip to write.")],
     assignment: Annotated[str, typer.Option(metavar="NN", help="The one to grade.")],
     require_isolation: Annotated[
-        str, typer.Option(metavar="TIER", help="Refuse to grade below; the result has the reason.")
+        str, typer.Option(metavar="TIER", help="Weakest isolation; below, the result says why.")
     ] = "fenced",
     torch_index: Annotated[
         str | None,
-        typer.Option(metavar="URL", help="Index with torch's CPU builds; by default pip's own"),
+        typer.Option(
+            metavar="URL", help="Index with torch's CPU builds; by default the one that uv knows"
+        ),
     ] = None,
     marks: Annotated[
         Path | None, typer.Option(metavar="CSV", help="Points of written answers, by address.")
@@ -56,8 +58,6 @@ def gradescope_zip(
     print(
         "on Gradescope choose a container of 2 GB or more: a submission takes up to 1 GB of memory"
     )
-    if torch_index is None:
-        print("torch takes 5 GB there; --torch-index URL, the index of its CPU builds, takes 1 GB")
 
 
 @app.command()
@@ -174,7 +174,7 @@ def selftest(
         str | None, typer.Option(metavar="NN", help="Only this one; by default every assignment")
     ] = None,
 ) -> None:
-    """Grade what must get all points, none, and lose them at the right check; list what fell short.
+    """Grade answers whose points are known, and list those that got other points.
 
     Reference 100 %, blank 0, other right answers 100 %, each planted mistake caught by the check
     that names it, attacks and broken files handled, nothing secret in the students' kit.

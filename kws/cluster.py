@@ -6,6 +6,7 @@ Extra: `pip install '.[cluster]'` in the folder of this project.
 """
 
 import sys
+import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
@@ -14,6 +15,7 @@ from typing import Any
 from kws.errors import UsageError
 
 CONNECT = "30s"
+NOTICE, GIVE_UP = 10.0, 600.0  # seconds without any worker; SLURM may take longer to give one
 SLURM = "slurm"
 SLURM_JOBS = 2
 ROOT = Path(__file__).resolve().parents[1]
@@ -63,7 +65,7 @@ class Cluster:
         done = distributed.as_completed(
             futures, loop=self._client.loop, raise_errors=False, with_results=True
         )
-        for future, result in done:
+        for future, result in self._ready(done):
             if future.status != "finished":
                 kind, error, _ = result
                 if isinstance(error, UsageError):
@@ -72,6 +74,32 @@ class Cluster:
             at = places.pop(future)
             future.release()  # else a worker that dies later takes it along, and it is done again
             yield at, result
+
+    def _ready(self, done: Any) -> Iterator[tuple[Any, Any]]:
+        """What is done, as it comes; UsageError if no worker comes for long.
+
+        Dask does not replace one that is killed while it starts, and waits for ever.
+        """
+        seen, noticed = time.monotonic(), False
+        while not done.is_empty():
+            if done.has_ready():
+                yield next(done)
+                seen = time.monotonic()
+                continue
+            time.sleep(0.05)
+            waited = time.monotonic() - seen
+            if waited < NOTICE:
+                continue
+            if self._client.scheduler_info()["workers"]:
+                seen, noticed = time.monotonic(), False
+            elif not noticed:
+                noticed = True
+                print(f"{self._scheduler} has no worker: waiting for one", file=sys.stderr)
+            elif waited > GIVE_UP and self._scheduler != SLURM:
+                raise UsageError(
+                    f"{self._scheduler} has no worker: start one with `dask worker`, and run the "
+                    "same command again, which goes on from here"
+                )
 
 
 def run_on_worker(root: str, module: str, function: str, item: Any) -> Any:

@@ -77,7 +77,7 @@ def back_on_cpu(fit: Callable[..., Result]) -> Callable[..., Result]:
     """A training `fit(model, …)` after which, however it ends, the model is on the CPU again.
 
     So whatever comes after a training, and what is handed in, needs no device. A tensor that was
-    left on the CPU during the training is told as one.
+    left on the CPU during the training is reported as one.
     """
 
     @functools.wraps(fit)

@@ -1,9 +1,10 @@
 """Accuracy with its sample size and interval, and figures of each class of a confusion matrix.
 
-An accuracy without n is not a measurement, so the two travel together in a `Proportion`.
+An accuracy without n is not a measurement, so the two travel together in a `Proportion`; a rate has
+its hours in an `AlarmRate`.
 
-Interval: Wilson 1927, "Probable inference, the law of succession, and statistical inference", which
-stays inside 0–1 and has a width even at 100 %.
+Interval of a share: Wilson 1927, "Probable inference, the law of succession, and statistical
+inference", which stays inside 0–1 and has a width even at 100 %.
 
 Shape letters: B examples   C classes
 """
@@ -79,6 +80,70 @@ class ClassScore:
     label: str
     recall: Proportion  # of the examples with this label, those recognized
     precision: Proportion  # of the examples recognized as this label, those that have it
+
+
+@dataclass(frozen=True, kw_only=True)
+class AlarmRate:
+    """`count` false alarms in `hours` of audio, with its 95 % interval `low` … `high` an hour.
+
+    Where none was seen in h hours, the rate is below ln 20 / h with 95 % confidence (of a Poisson
+    count, exp(-rate · h) = 0.05); else the interval is the exact one (Garwood 1936).
+    """
+
+    count: int
+    hours: float
+
+    @property
+    def value(self) -> float:
+        return self.count / self.hours if self.hours else math.nan
+
+    @property
+    def low(self) -> float:
+        if not self.count or not self.hours:
+            return 0.0
+        return _mean_where(self.count, 0.025) / self.hours
+
+    @property
+    def high(self) -> float:
+        """ln 20 / hours where none was seen: one end of an interval that begins at zero."""
+        if not self.hours:
+            return math.inf
+        if not self.count:
+            return math.log(20) / self.hours
+        return _mean_where(self.count + 1, 0.975) / self.hours
+
+    def __str__(self) -> str:
+        """
+        >>> str(AlarmRate(count=0, hours=3.0)), str(AlarmRate(count=4, hours=2.0))
+        ('0 in 3.00 h: below 1.00 an hour', '4 in 2.00 h: 2.00 an hour, 95 % interval 0.54–5.12')
+        """
+        if not self.count:
+            return f"0 in {self.hours:.2f} h: below {self.high:.2f} an hour"
+        return (
+            f"{self.count} in {self.hours:.2f} h: {self.value:.2f} an hour, 95 % interval "
+            f"{self.low:.2f}–{self.high:.2f}"
+        )
+
+    def as_dict(self) -> dict[str, float | int | None]:
+        rate = self.value if self.hours else None
+        high = self.high if self.hours else None
+        return {
+            "count": self.count,
+            "hours": self.hours,
+            "an_hour": rate,
+            "low": self.low,
+            "high": high,
+        }
+
+
+def _mean_where(count: int, share: float) -> float:
+    """The mean of a Poisson variable that is `count` or more with probability `share`; halving."""
+    low, high = 0.0, 10.0 * (count + 1)
+    for _ in range(80):
+        middle = (low + high) / 2
+        reached = float(torch.special.gammainc(*torch.tensor([count, middle]).double()))
+        low, high = (middle, high) if reached < share else (low, middle)
+    return high
 
 
 def percent(share: float) -> str:

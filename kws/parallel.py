@@ -1,11 +1,8 @@
-"""The same work for many items, on threads or in processes; and a child process that answers."""
+"""The same work for many items, on threads or in processes."""
 
-import json
 import multiprocessing
 import os
-import queue
 import signal
-import subprocess
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import (
@@ -17,7 +14,6 @@ from concurrent.futures import (
     wait,
 )
 from concurrent.futures.process import BrokenProcessPool
-from contextlib import suppress
 from typing import Any, TypeVar
 
 from kws.errors import UsageError
@@ -146,75 +142,3 @@ def _end_with_parent() -> None:
     if parent is not None:
         parent.join()
         os._exit(1)
-
-
-class JsonProcess:
-    """A child process that reads lines of JSON from stdin and writes lines of JSON to stdout.
-
-    Close it, or use it as a context manager; `options` are those of `subprocess.Popen`.
-    """
-
-    def __init__(self, command: Sequence[str], **options: Any) -> None:
-        pipe = subprocess.PIPE
-        self.process: subprocess.Popen[str] = subprocess.Popen(
-            command, stdin=pipe, stdout=pipe, encoding="utf-8", errors="replace", **options
-        )
-        self._lines: queue.SimpleQueue[Any] = queue.SimpleQueue()
-        threading.Thread(target=self._read, daemon=True).start()
-
-    def _read(self) -> None:
-        assert self.process.stdout is not None
-        with self.process.stdout as stdout:
-            for line in stdout:
-                if not line.endswith("\n"):  # cut off by its death
-                    break
-                self._lines.put(json.loads(line))
-        self._lines.put(None)
-
-    def send(self, message: object) -> None:
-        """Write a line. Where the process is gone, `receive` returns None."""
-        assert self.process.stdin is not None
-        with suppress(OSError, ValueError):  # ValueError: closed meanwhile
-            self.process.stdin.write(json.dumps(message) + "\n")
-            self.process.stdin.flush()
-
-    def receive(self, seconds: float | None = None) -> Any:
-        """The next line; None when the process has ended. TimeoutError after `seconds`."""
-        try:
-            message = self._lines.get(timeout=None if seconds is None else max(seconds, 0))
-        except queue.Empty:
-            raise TimeoutError from None
-        if message is None:
-            self._lines.put(None)  # it remains ended
-        return message
-
-    def exit_code(self) -> int:
-        return self.process.wait()
-
-    def kill(self) -> None:
-        self.process.kill()
-
-    def close(self) -> None:
-        self.kill()
-        self.process.wait()
-        assert self.process.stdin is not None
-        with suppress(OSError):  # what it never read
-            self.process.stdin.close()
-
-    def __enter__(self) -> "JsonProcess":
-        return self
-
-    def __exit__(self, *error: object) -> None:
-        self.close()
-
-
-def json_stdout(others: int) -> Callable[[object], None]:
-    """Returns the function that writes a JSON line; other output goes to descriptor `others`."""
-    stream = os.fdopen(os.dup(1), "w", encoding="utf-8")
-    os.dup2(others, 1)
-
-    def write(message: object) -> None:
-        stream.write(json.dumps(message) + "\n")
-        stream.flush()
-
-    return write

@@ -191,9 +191,8 @@ def class_balance(counts: Mapping[str, Mapping[str, int]], *, title: str = "") -
     return figure
 
 
-@mpl.rc_context(STYLE)
 def recall(scores: Sequence[ClassScore], overall: Proportion, *, title: str = "") -> Figure:
-    """Recall of every class with its 95 % interval, beside the accuracy over all classes.
+    """Recall of every class, beside the accuracy over all classes.
 
     Of more than 40 classes, the 40 with the lowest recall, lowest first. Classes without an example
     are left out.
@@ -202,24 +201,37 @@ def recall(scores: Sequence[ClassScore], overall: Proportion, *, title: str = ""
     if len(shown) > MOST_CELLS:
         shown = sorted(shown, key=lambda score: score.recall.value)[:MOST_CELLS]
         title = f"{title}\nthe {MOST_CELLS} classes of {len(scores)} with the lowest recall".strip()
-    values = 100 * np.array([score.recall.value for score in shown])
-    low = 100 * np.array([score.recall.low for score in shown])
-    high = 100 * np.array([score.recall.high for score in shown])
-    rows = np.arange(len(shown))
-    figure, ((axes,),) = new_figure(height=1.8 + 0.26 * len(shown), title=title)
-    axes.axvspan(100 * overall.low, 100 * overall.high, color=ORANGE, alpha=0.2, linewidth=0)
-    axes.axvline(100 * overall.value, color=ORANGE, linestyle="--", label="all classes")
-    axes.hlines(rows, low, high, color=BLUE, linewidth=2)
-    axes.plot(
-        values, rows, "o", color=BLUE, markersize=6, label="one class, each with its 95 % interval"
+    rows = [(score.label, score.recall) for score in shown]
+    return shares(rows, overall, name="recall", of=("one class", "all classes"), title=title)
+
+
+@mpl.rc_context(STYLE)
+def shares(
+    parts: Sequence[tuple[str, Proportion]],
+    overall: Proportion,
+    *,
+    name: str,
+    of: tuple[str, str],
+    title: str = "",
+) -> Figure:
+    """A row a part with its share and 95 % interval, beside that of all; `of`: one part, all."""
+    values, low, high = (
+        100 * np.array([getattr(share, field) for _, share in parts])
+        for field in ("value", "low", "high")
     )
-    axes.set_yticks(rows, [f"{score.label}  (n={score.recall.n})" for score in shown])
-    axes.set_ylim(len(shown) - 0.4, -0.6)
-    axes.set_xlim(right=100.5)
+    rows = np.arange(len(parts))
+    figure, ((axes,),) = new_figure(height=1.8 + 0.26 * len(parts), title=title)
+    axes.axvspan(100 * overall.low, 100 * overall.high, color=ORANGE, alpha=0.2, linewidth=0)
+    axes.axvline(100 * overall.value, color=ORANGE, linestyle="--", label=of[1])
+    axes.hlines(rows, low, high, color=BLUE, linewidth=2)
+    label = f"{of[0]}, each with its 95 % interval"
+    axes.plot(values, rows, "o", color=BLUE, markersize=6, label=label)
+    axes.set_yticks(rows, [f"{part}  (n={share.n})" for part, share in parts])
+    axes.set_ylim(len(parts) - 0.4, -0.6)
     axes.grid(axis="x")
     axes.set_axisbelow(True)
     axes.tick_params(axis="y", length=0)
-    axes.set(xlabel="recall (%)")
+    axes.set(xlabel=f"{name} (%)")
     figure.legend(loc="outside lower left", ncols=2, fontsize=9)
     return figure
 
@@ -235,7 +247,7 @@ def curves(
     """Loss and accuracy of a training run against its optimizer steps; the best row is circled.
 
     `rows` are those of a `kws.training.history.History`, oldest first. Where they hold no accuracy
-    the loss stands alone, and there the best row is circled.
+    the loss is alone, and there the best row is circled.
 
     The training loss is that of augmented examples, and usually lies above the others.
     """
@@ -248,12 +260,12 @@ def curves(
         if f"{key}_loss" not in rows[0]:
             continue
         steps = [row["step"] for row in rows]
-        look = {"color": color, "linestyle": line, "label": name}
-        loss.plot(steps, [row[f"{key}_loss"] for row in rows], **look)
+        style = {"color": color, "linestyle": line, "label": name}
+        loss.plot(steps, [row[f"{key}_loss"] for row in rows], **style)
         if f"{key}_accuracy" not in rows[0]:
             continue
         n = f"{name} (n={rows[0][f'{key}_n']:,})" if f"{key}_n" in rows[0] else name
-        accuracy.plot(steps, [100 * row[f"{key}_accuracy"] for row in rows], **look | {"label": n})
+        accuracy.plot(steps, [100 * row[f"{key}_accuracy"] for row in rows], **style | {"label": n})
     value = 100 * best[f"{criterion}_accuracy"] if measured else best[f"{criterion}_loss"]
     best_value = f"{value:.1f} %" if measured else f"{value:.3f}"
     accuracy.plot(

@@ -157,6 +157,8 @@ def describe(info: types.Type, *, many: bool = False) -> str:
             return f"{article}{NOUNS[type(info)]}{ending}{bounds if low != -FINITE else ''}"
         case types.BoolType():
             return "true or false"
+        case types.DictType():
+            return "a string for each name"
     return f"{article}{NOUNS[type(info)]}{ending}"
 
 

@@ -41,8 +41,8 @@ diagram("encoder")
 # %% [markdown]
 # ## 2.1 A weighted average
 #
-# A vowel at 0.3 s is easier to recognize when you have heard the consonant at 0.2 s. So every frame
-# attends to every other frame. Each frame has a *query* `q` (what it looks for), a *key* `k` (what
+# A vowel at 0.3 s is easier to recognize when you have heard the consonant at 0.2 s. So each frame
+# attends to all frames. Each frame has a *query* `q` (what it looks for), a *key* `k` (what
 # it is compared by) and a *value* `v` (what it passes on). The **attention score** of a query and a
 # key is their dot product; the softmax of the scores gives the **attention weights**; the output is
 # the average of the values under these weights:
@@ -50,8 +50,8 @@ diagram("encoder")
 # $$\mathrm{attend}(Q, K, V) = \mathrm{softmax}\!\left(\frac{Q K^\top}{\sqrt{K}}\right) V$$
 #
 # (The $K$ under the root is the width of a head. The dot product of two vectors of $K$ standard
-# normal numbers has standard deviation $\sqrt{K}$; divided by it, the scores stay near 1 for any
-# width. Hence the paper's name, *scaled dot-product attention*.)
+# normal numbers has standard deviation $\sqrt{K}$; divided by it, the scores have standard
+# deviation 1 at any width. Hence the paper's name, *scaled dot-product attention*.)
 #
 # Utterances of different lengths share a batch, so the short ones are padded. `valid` is the mask:
 # True on real frames and False on padding. Padded keys get attention weight zero.
@@ -202,8 +202,9 @@ check_values("2.2-heads-values", split_heads, merge_heads)
 # queries, keys, values.)
 #
 # **Contract.** `MultiHeadSelfAttention(d_model, num_heads)`; `forward(x, valid=None)`: x (B, T,
-# D), valid (B, T) bool or None → (B, T, D). Use `nn.Linear` or `nn.Parameter`
-# and your own `attend`, not `nn.MultiheadAttention`. `load_attention`, below, loads known weights.
+# D), valid (B, T) bool or None → (B, T, D), without dropout; padded frames of the output may
+# contain anything. Use `nn.Linear` or `nn.Parameter` and your own `attend`, not
+# `nn.MultiheadAttention`. `load_attention`, below, loads known weights.
 
 
 # %% tags=["export"]
@@ -268,6 +269,7 @@ with check("2.3-attention-by-hand", "two heads of width 1 agree with pencil and 
     expect_close("attention(x, valid) with frame 1 padded", attention(x, seen)[:, 0], [[a, 0]])
 check_values("2.3-self-attention-count", MultiHeadSelfAttention)
 check_values("2.3-self-attention-values", MultiHeadSelfAttention, load_attention)
+check_values("2.3-self-attention-padding", MultiHeadSelfAttention, load_attention)
 
 # %% [markdown]
 # What do attention weights look like? Here are six frames, three of them equal: the equal ones
@@ -345,19 +347,19 @@ check_values("2.4-sinusoids-values", sinusoids)
 
 # %%
 table = sinusoids(200, 64)
-figure, (left, right) = plt.subplots(1, 2, figsize=(8, 3), layout="constrained")
-image = left.imshow(table.T.numpy(), origin="lower", aspect="auto", cmap="cividis")
-left.set(xlabel="position (frames of 10 ms)", ylabel="feature", title="sinusoids(200, 64)")
-figure.colorbar(image, ax=left, label="value")
+figure, (above, below) = plt.subplots(2, 1, figsize=(6, 5), layout="constrained", sharex=True)
+image = above.imshow(table.T.numpy(), origin="lower", aspect="auto", cmap="cividis")
+above.set(ylabel="feature", title="sinusoids(200, 64)")
+figure.colorbar(image, ax=above, label="value")
 for place, line in ((50, "-"), (100, "--"), (150, ":")):
-    right.plot(table @ table[place], line, label=f"position {place}")
-right.set(xlabel="position (frames of 10 ms)", ylabel="dot product")
-right.set(ylim=(0, 50), title="dot product with three positions")
-_ = right.legend(frameon=False)
+    below.plot(table @ table[place], line, label=f"position {place}")
+below.set(xlabel="position (frames of 10 ms)", ylabel="dot product")
+below.set(ylim=(0, 50), title="dot product with three positions")
+_ = below.legend(frameon=False, ncols=3)
 
 # %% [markdown]
-# **Think:** the three curves on the right have the same shape. Which identity of sine and cosine
-# says that the dot product of two positions depends on their distance only?
+# **Think:** the three curves of the lower plot have the same shape. Which identity of sine and
+# cosine says that the dot product of two positions depends on their distance only?
 #
 # <details><summary>An answer</summary>
 #
@@ -375,8 +377,9 @@ _ = right.legend(frameon=False)
 # then transforms each frame by itself: linear from `D` to `E`, an activation, linear back to `D`.
 # Each sublayer is wrapped in a **residual connection** (or *skip connection*): its output is
 # *added* to its input, $x + f(x)$, so that a layer only has to learn a correction, and gradients
-# have a direct path to the early layers. A **layer norm** keeps the activations near 1. The paper
-# normalizes *after* the sum (**post-norm**):
+# have a direct path to the early layers. A **layer norm** gives the features of each frame mean 0
+# and variance 1, and then a learned scale and shift. The paper normalizes *after* the sum
+# (**post-norm**):
 #
 # $$x \leftarrow \mathrm{norm}_1(x + \mathrm{attention}(x)) \qquad
 #   x \leftarrow \mathrm{norm}_2(x + W_2\,\mathrm{relu}(W_1 x))$$
@@ -453,6 +456,7 @@ with check("2.5-layer-by-hand", "a layer whose sublayers output zero still norma
     expect_close("layer(x)", layer(x), [[[-1.0, 1.0]]], atol=1e-4)
 check_values("2.5-layer-count", EncoderLayer)
 check_values("2.5-layer-values", EncoderLayer, load_layer)
+check_values("2.5-layer-padding", EncoderLayer, load_layer)
 
 # %% [markdown]
 # ## 2.6 A stack of layers
@@ -586,6 +590,7 @@ def encoder_parameters(d_model, d_ff, num_layers):
 
 # %% tags=["check"]
 with check("2.7-count-by-hand", "the formula gives the count of a published layer"):
+    expect_equal("encoder_parameters(5, 7, 1)", encoder_parameters(5, 7, 1), 120 + 82 + 20)
     expect_equal("encoder_parameters(256, 512, 1)", encoder_parameters(256, 512, 1), 527_104)
     expect_equal(
         "encoder_parameters(6, 5, 3)", encoder_parameters(6, 5, 3), count(Encoder(6, 2, 5, 3))
@@ -593,7 +598,7 @@ with check("2.7-count-by-hand", "the formula gives the count of a published laye
 check_values("2.7-count-values", encoder_parameters)
 
 # %% [markdown]
-# Compare two published counts with the formula:
+# Compare the counts of two reports with the formula:
 #
 # 1. A student report on Speech Commands has four layers with `D = 256`, `E = 512` in a model of
 #    2,147,404 parameters, which are 8.59 MB in float32. A popular summary tool printed **4.38 MB**.
@@ -632,3 +637,5 @@ _ = axes.legend(frameon=False)
 # layers to three, so its budget is spent on `D` and `E`.)
 #
 # </details>
+#
+# Self-attention, as you built it here, is a part of every model in notebooks 3 to 8.

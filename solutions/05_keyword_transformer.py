@@ -458,8 +458,8 @@ check_values("5.5-parameters-built", KeywordTransformer, keyword_parameters)
 #
 # ## 5.6 Twelve words in a minute
 #
-# The report trained its model for 14 hours. Ours has to learn in a minute, from 120 voices of the
-# embedded corpus: ten commands, `_unknown_` (25 other words) and `_silence_`. The first run
+# The report trained its models for up to 14 hours. Ours has to learn in a minute, from 120 voices
+# of the embedded corpus: ten commands, `_unknown_` (25 other words) and `_silence_`. The first run
 # synthesizes them, which takes half a minute. (If your course has recordings of people, their
 # folder is in the environment variable `KWS_COURSE`, and the bounds of the accuracy differ.)
 
@@ -616,7 +616,8 @@ _ = axes.legend(frameon=False)
 # of AdamW), which is a good rate for ours. So try the rates first; it takes a minute.
 #
 # **Think:** $\ln 12 = 2.48$ (the gray line) is the loss of a model that gives every class the same
-# probability. Which of the three curves ends there, and which below it but still wrong?
+# probability. Which of the three curves ends there, and which ends just below it, with predictions
+# that are mostly still wrong?
 #
 # <details><summary>An answer</summary>
 #
@@ -727,7 +728,7 @@ plots.confusion(confusion_matrix(guesses, labels["testing"], 12), names, title="
 surest, guesses = beliefs["transformer", "testing"].max(1)
 wrong = (guesses != labels["testing"]).nonzero()[:, 0]
 wrong = wrong[surest[wrong].argsort(descending=True)][:6]
-figure, panels = plt.subplots(2, 3, figsize=(9, 4.6), layout="constrained", squeeze=False)
+figure, panels = plt.subplots(2, 3, figsize=(6, 4.4), layout="constrained", squeeze=False)
 for row, axes in zip(wrong.tolist(), panels.flat, strict=False):
     file, guess = data["testing"].names[row], names[guesses[row]]
     word = file.split("/")[0]  # also where the class is unknown
@@ -756,7 +757,8 @@ for row, axes in zip(wrong.tolist(), panels.flat, strict=False):
 # A student report on the Kaggle challenge trained on 30 words only, and predicted "unknown"
 # wherever the most probable word had a probability below 0.5: a **confidence threshold**. (Its own
 # verdict: training on all 30 words "didn't give satisfying results on silence and unknown".) The
-# alternative is a class `_unknown_` with examples, as ours has. Build the first, and compare.
+# alternative is a class `_unknown_` with examples, as ours has. Build the threshold, and compare it
+# with the class.
 #
 # **Contract.** `with_threshold(probabilities, threshold, unknown)`: (n, C) float32, a number, a
 # class → (n,) of whole numbers; `probabilities` is not modified. Use any tensor operations.
@@ -899,10 +901,10 @@ print(f"{len(found)} rows;", ", ".join(f"{clip},{found[clip]}" for clip in clips
 #
 # ## Now say it yourself
 #
-# Optional, without points: run your model in the browser, with your microphone. These lines write a
-# page and serve it until you interrupt the cell. They need `pip install onnx onnxscript
-# onnxruntime`, and npm, which fetches the runtime for the model. Nothing that you say leaves your
-# machine.
+# Your model now recognizes ten words by voices that were not in its training. Optional, without
+# points: try it in the browser, with your microphone. These lines write a page and serve it until
+# you interrupt the cell. They need `pip install onnx onnxscript onnxruntime`, and npm, which
+# fetches the runtime for the model. Nothing that you say leaves your machine.
 #
 # ```python
 # from kws.inference.web_page import serve, write_page

@@ -29,12 +29,13 @@ _ = torch.manual_seed(0)
 
 # %%
 import time
+from pathlib import Path
 
 import matplotlib.pyplot as plt
 from safetensors.torch import save_file
 from tqdm import tqdm
 
-from kws.audio.recordings import SAMPLE_RATE
+from kws.audio.recordings import SAMPLE_RATE, read_audio
 from kws.course.checking import check, check_accuracy, check_values, expect_close, expect_equal
 from kws.course.diagrams import diagram
 from kws.data.embedded.corpus import make_corpus
@@ -122,19 +123,19 @@ check_values("6.1-patches-values", cut_patches)
 # %%
 seconds = torch.arange(SAMPLE_RATE) / SAMPLE_RATE
 sweep = log_mel(torch.sin(6.28 * (200 + 3400 * seconds) * seconds)[None], n_mels=BANDS)
-figure, panels = plt.subplots(1, 2, figsize=(9, 2.9), layout="constrained", sharey=True)
+figure, panels = plt.subplots(2, 1, figsize=(6, 5.2), layout="constrained", sharex=True)
 for axes, stride in zip(panels, ((32, 8), (22, 5)), strict=True):
     axes.imshow(sweep[0].T.numpy(), origin="lower", aspect="auto", cmap="cividis")
     f, t = count_patches(BANDS, FRAMES, (32, 8), stride)
     corners = [(j * stride[1] - 0.5, i * stride[0] - 0.5) for i in range(f) for j in range(t)]
     axes.plot([x + 4 for x, _ in corners], [y + 16 for _, y in corners], "w.", markersize=3)
-    for corner, look in zip(corners[1:3], ({"alpha": 0.5}, {"fill": False}), strict=True):
-        axes.add_patch(plt.Rectangle(corner, 8, 32, color="w", **look))
-    axes.set(title=f"stride {stride}: {f} × {t} patches", xlabel="frame (10 ms)")
-_ = panels[0].set(ylabel="mel band")
+    for corner, style in zip(corners[1:3], ({"alpha": 0.5}, {"fill": False}), strict=True):
+        axes.add_patch(plt.Rectangle(corner, 8, 32, color="w", **style))
+    axes.set(title=f"stride {stride}: {f} × {t} patches", ylabel="mel band")
+_ = panels[1].set(xlabel="frame (10 ms)")
 
 # %% [markdown]
-# **Think:** in the left picture the last five frames are in no patch; in the right one it is the
+# **Think:** in the upper picture the last five frames are in no patch; in the lower one it is the
 # last three frames and the ten highest bands. Does it matter?
 #
 # <details><summary>An answer</summary>
@@ -325,7 +326,7 @@ check_values("6.3-positions-count", GridPositions, SplitPositions)
 # %%
 table = sinusoids_2d(12, 101, 96)
 similar = F.cosine_similarity(table, table[:, 4:5, 30:31], dim=0)
-figure, axes = plt.subplots(figsize=(9, 2.2), layout="constrained")
+figure, axes = plt.subplots(figsize=(6, 2.2), layout="constrained")
 drawn = axes.imshow(similar, origin="lower", aspect="auto", cmap="cividis")
 axes.plot(30, 4, "r+", markersize=12)
 axes.set(xlabel="column (time)", ylabel="row (bands)", title="similarity with the place at the +")
@@ -416,7 +417,7 @@ check_values("6.4-middle-values", cut_middle)
 
 # %%
 coarse = sinusoids_2d(2, 12, 96)
-figure, axes = plt.subplots(figsize=(7, 2.6), layout="constrained")
+figure, axes = plt.subplots(figsize=(6, 2.8), layout="constrained")
 shown = {
     "2 × 12": (coarse, "ko"),
     "bilinear": (resize(coarse, (2, 19)), "C0.-"),
@@ -441,9 +442,9 @@ _ = axes.legend(frameon=False, ncols=3)
 # AudioSet, mAP .471 for a single model, .476 with averaged weights and .496 for an ensemble, and
 # AST .448, .459 and .485. Fine-tuned, PaSST reaches mAP .843 on instruments (OpenMIC), 96.8 % on
 # environmental sounds (ESC-50) and, by variant, 73.7 to 76.3 % on acoustic scenes (DCASE 2020). It
-# trains on one RTX 2080 Ti, where AST needed four GPUs. (A clip of AudioSet may have several of its
-# 632 classes, so each class has a sigmoid of its own; mAP is the average precision of a class,
-# averaged over all classes.)
+# trains on one RTX 2080 Ti, where AST needed four GPUs. (A clip of AudioSet may have several
+# labels, of 632 in its ontology, 527 of them in the published data set. So each class has a sigmoid
+# of its own; mAP is the average precision of a class, averaged over all classes.)
 #
 # **Contract.** `structured(x, rows, columns, generator=None)`: x (B, D, f, t) → (B, D, f − rows, t
 # − columns). `unstructured(x, keep, generator=None)`: x (B, N, D) → (B, keep, D). The rows, columns
@@ -491,12 +492,13 @@ stays = {
     "structured, 4 rows and 40 columns": structured(grid, 4, 40),
     "unstructured, 472 tokens": unstructured(grid.flatten(2).mT, 472),
 }
-figure, panels = plt.subplots(2, 1, figsize=(9, 3), layout="constrained", sharex=True)
+figure, panels = plt.subplots(2, 1, figsize=(6, 3), layout="constrained", sharex=True)
 for axes, (name, left) in zip(panels, stays.items(), strict=True):
     picture = torch.zeros(12 * 99)
     picture[left.flatten().long()] = 1
     axes.imshow(picture.reshape(12, 99), origin="lower", aspect="auto", cmap="cividis")
-    axes.set(title=f"{name}: {left.numel()} of 1,188 stay (light)", ylabel="row")
+    axes.set_title(f"{name}: {left.numel()} of 1,188 stay (light)", fontsize=10)
+    axes.set(ylabel="row")
 _ = panels[1].set(xlabel="column")
 
 # %% [markdown]
@@ -725,12 +727,13 @@ for name, options in settings.items():
 first = next(iter(settings))
 predicted = [cost(tokens[n], 96, 192, 2) / cost(tokens[first], 96, 192, 2) for n in settings]
 measured = [steps[name] / steps[first] for name in settings]
-figure, axes = plt.subplots(figsize=(8, 2.9), layout="constrained")
+figure, axes = plt.subplots(figsize=(6, 3.4), layout="constrained")
 place = torch.arange(len(settings))
-axes.bar(place - 0.2, predicted, 0.4, label="predicted: multiplications")
-axes.bar(place + 0.2, measured, 0.4, label="measured: time of a step")
-axes.set_xticks(place, [f"{name}\n{tokens[name]} tokens" for name in settings])
-axes.set(ylabel=f"relative to {first}")
+axes.barh(place - 0.2, predicted, 0.4, label="predicted: multiplications")
+axes.barh(place + 0.2, measured, 0.4, label="measured: time of a step")
+axes.set_yticks(place, [f"{name}\n{tokens[name]} tokens" for name in settings])
+axes.set(xlabel=f"relative to {first}")
+axes.invert_yaxis()
 _ = axes.legend(frameon=False)
 
 # %% [markdown]
@@ -1104,5 +1107,21 @@ _ = axes.legend(frameon=False)
 #
 # </details>
 #
-# Your model now recognizes twenty words of a language that it was not pretrained on, from ten clips
-# of each.
+# ## Now your own word
+#
+# Optional, without points. Your model now recognizes twenty words of a language that it was not
+# pretrained on, from ten clips of each. Say one of the words that the cell below prints, save it as
+# `my_word.wav` beside this notebook, and run the cell. (It was trained on synthetic voices: speak
+# clearly, close to the microphone.)
+
+# %%
+recording = Path("my_word.wav")
+print("the words:", ", ".join(GERMAN_WORDS))
+if recording.is_file():
+    waveform = read_audio(recording, resample=True)[:SAMPLE_RATE]
+    mel = features(F.pad(waveform, (0, SAMPLE_RATE - len(waveform)))[None])
+    with torch.inference_mode():
+        shares, words = model.eval()(mel)[0].softmax(dim=0).topk(3)
+    print(", ".join(f"{GERMAN_WORDS[w]} {p:.0%}" for w, p in zip(words, shares, strict=True)))
+else:
+    print("there is no my_word.wav yet")

@@ -263,14 +263,15 @@ print("symbols:", len(alphabet), "of which letters:", "".join(alphabet.letters))
 # %%
 example = data["validation"].rows[0]
 mel = data["validation"].mels[0]
-figure, axes = plt.subplots(figsize=(8, 2.6), layout="constrained")
+figure, axes = plt.subplots(figsize=(6, 2.6), layout="constrained")
 seconds = len(mel) / 100
 axes.imshow(mel.T, origin="lower", aspect="auto", extent=(0, seconds, 0, len(mel.T)))
 for start, word in zip(example.starts, example.text.split(), strict=True):
     axes.axvline(start, color="white", linewidth=1)
     axes.text(start + 0.01, 36, word, color="white")
 title = f"{len(mel)} frames of 10 ms, {subsampled(len(mel))} of 40 ms, {len(example.text)} letters"
-_ = axes.set(xlabel="time (s)", ylabel="mel band", title=title)
+axes.set_title(title, fontsize=11)
+_ = axes.set(xlabel="time (s)", ylabel="mel band")
 
 # %% [markdown]
 # ## 7.3 Attention in two dimensions
@@ -535,14 +536,16 @@ with check("7.4-cross-by-hand", "two heads of matrices that change next to nothi
 with check("7.4-layer-by-hand", "two places of width 2, where every norm gives 1 and -1"):
     layer, one = DecoderLayer(2, 1, 2), torch.eye(2)
     weights = {name: torch.zeros_like(x) for name, x in layer.state_dict().items()}
-    for part in ("self_attention", "cross_attention"):  # queries and keys of 0: plain averages
+    for part in ("self_attention", "cross_attention"):
         weights |= {f"{part}.value.weight": one, f"{part}.out.weight": one}
+    # queries of the self-attention are 0, a plain average, those of the cross-attention (1, 0)
+    weights |= {"cross_attention.query.bias": one[0], "cross_attention.key.weight": one}
     weights |= {f"norm_{part}.weight": torch.ones(2) for part in ("self", "cross", "feed_forward")}
     load_decoder_layer(layer, weights | {"expand.weight": one, "contract.weight": 2 * one})
     expect_equal("causal_mask(2)", causal_mask(2).tolist(), [[True, False], [True, True]])
-    y, memory = torch.tensor([[[3.0, 1], [0, 2]]]), torch.tensor([[[1.0, 0], [5, 5]]])
+    y, memory = torch.tensor([[[3.0, 1], [0, 2]]]), torch.tensor([[[1.0, 1], [1, -1], [5, 5]]])
     # (3, 1) + (1, -1) + (1, 0) + 2 (1, 0), and (0, 2) + (0, 0) + (1, 0) + 2 (0, 1)
-    found = layer(y, memory, torch.tensor([[True, False]]))
+    found = layer(y, memory, torch.tensor([[True, True, False]]))
     expect_close("layer(y, memory, valid)", found, [[[7.0, 0], [1, 4]]], atol=1e-2)
 
 
@@ -1171,11 +1174,11 @@ check_accuracy("7.9-accuracy", right, full=0.91, none=0.40, examples=examples)
 
 # %%
 steps, losses, rates = zip(*history, strict=True)
-figure, (left, right) = plt.subplots(1, 2, figsize=(9, 2.8), layout="constrained")
-left.plot(steps, losses, "o-")
-left.set(xlabel="optimizer step", ylabel="training loss (nats)", ylim=(0, None))
-right.plot(steps, [100 * rate for rate in rates], "o-")
-_ = right.set(xlabel="optimizer step", ylabel="validation WER (%)", ylim=(0, 100))
+figure, (above, below) = plt.subplots(2, 1, figsize=(6, 5), layout="constrained", sharex=True)
+above.plot(steps, losses, "o-")
+above.set(ylabel="training loss (nats)", ylim=(0, None))
+below.plot(steps, [100 * rate for rate in rates], "o-")
+_ = below.set(xlabel="optimizer step", ylabel="validation WER (%)", ylim=(0, None))
 
 # %% [markdown]
 # ### What beam search does
@@ -1249,18 +1252,23 @@ influence = torch.stack(
 )
 
 # %%
-figure, (above, below) = plt.subplots(2, 1, figsize=(9, 6), layout="constrained", sharex=True)
+figure, (above, below) = plt.subplots(2, 1, figsize=(6, 6.4), layout="constrained", sharex=True)
 times, shares = 0.04 * torch.arange(len(ctc)), influence / influence.amax(dim=1, keepdim=True)
 above.set_prop_cycle(color=plt.get_cmap("tab20").colors)
 above.plot(times, ctc[:, 0], color="lightgray", label="blank")
 for symbol in letters.unique().tolist():
-    above.plot(times, ctc[:, symbol], label=alphabet.decode([symbol]).replace(" ", "space"))
+    above.plot(times, ctc[:, symbol])
+best = ctc.argmax(dim=1).tolist()
+for i, symbol in enumerate(best):
+    if symbol not in (0, best[i - 1]):  # a letter begins
+        letter = alphabet.decode([symbol]).replace(" ", "␣")
+        above.text(times[i], ctc[i, symbol], letter, ha="center", va="top", weight="bold")
 for start, word in zip(starts, text.split(), strict=True):
     above.text(start, 1.02, word)
     for panel, color in ((above, "black"), (below, "white")):
         panel.axvline(start, color=color, linewidth=0.8)
 above.set(ylabel="probability of CTC", ylim=(0, 1.15))
-_ = above.legend(frameon=False, ncols=2, fontsize="small", bbox_to_anchor=(1, 1))
+_ = above.legend(frameon=False, loc="lower right")
 below.imshow(shares, aspect="auto", extent=(-0.02, 0.04 * len(ctc) - 0.02, len(letters), 0))
 below.set_yticks(torch.arange(len(letters)) + 0.5, list(text.replace(" ", "␣")), fontsize=7)
 _ = below.set(xlabel="time (s)", ylabel="letter that is written")

@@ -2,7 +2,7 @@
 # # 8. Speech from text
 #
 # **You will build** FastSpeech: it turns phonemes into a mel spectrogram, and your own Griffin-Lim
-# turns that into sound. It is trained on a speech engine that provides the exact start of each
+# turns that into sound. It learns from a speech engine that provides the exact start of each
 # phoneme; in the end it speaks 35 words that it was not trained on, and a keyword model recognizes
 # them. On the way you build the parts of Transformer-TTS, and see how attention finds the alignment
 # with a text.
@@ -686,7 +686,7 @@ for name, guided in (("without a guide", False), ("guided attention", True)):
     fitted[name] = small.eval(), losses
 phonemes, valid, durations, mel = collate([max(held_out, key=lambda row: len(row[0]))])
 mel = F.pad((mel - MEAN) / DEVIATION, (0, 0, 0, -mel.shape[1] % 4))
-figure, panels = plt.subplots(1, 2, figsize=(9, 3), layout="constrained", sharey=True)
+figure, panels = plt.subplots(2, 1, figsize=(6, 5.4), layout="constrained", sharex=True)
 for axes, (name, (small, losses)) in zip(panels, fitted.items(), strict=True):
     error, stops, off = losses[-30:].mean(dim=0).tolist()
     print(f"{name:17} error {error:.2f}, stop {stops:.3f}, off the diagonal {off:.3f}")
@@ -696,15 +696,14 @@ for axes, (name, (small, losses)) in zip(panels, fitted.items(), strict=True):
     axes.imshow(weights[0].mean(dim=0).T, origin="lower", aspect="auto", extent=extent)
     ends = durations[0].cumsum(dim=0)
     axes.step([0, *(0.01 * ends).tolist()], [0, *range(len(ends))], "r", linewidth=0.8)
-    axes.set(title=name, xlabel="time (s)")
-_ = panels[0].set(ylabel="phoneme")
+    axes.set(title=name, ylabel="phoneme", yticks=range(0, len(ends), 5))
+_ = panels[1].set(xlabel="time (s)")
 
 # %% [markdown]
 # The red line is the engine's alignment. With the guide, attention is near it after these 150
 # steps; without the guide it is not, and the speech would be babble. (Even with guidance, two
 # layers and four times as many steps, a listener recognized almost none of the words when we
-# tried; ESPnet's recipe trains for days.) This is FastSpeech's argument: if durations are known, no
-# alignment has to be found.
+# tried.) This is FastSpeech's argument: if durations are known, no alignment has to be found.
 #
 # **Think:** attention that is exactly on the diagonal has a loss of 0. Why do we not fix it to the
 # diagonal?
@@ -1084,7 +1083,7 @@ rows = [prepared(["seven yellow candles"])[0]]
 phonemes, valid, durations, true = collate(rows)
 with torch.inference_mode():
     predicted, _, _ = model(phonemes, valid, durations)
-figure, panels = plt.subplots(2, 1, figsize=(9, 4.6), layout="constrained", sharex=True)
+figure, panels = plt.subplots(2, 1, figsize=(6, 4.6), layout="constrained", sharex=True)
 for axes, mel, title in zip(panels, (true, predicted), ("the engine", "FastSpeech"), strict=True):
     axes.imshow(mel[0].T, origin="lower", aspect="auto", vmin=-12, vmax=5, cmap="cividis")
     for end in durations[0].cumsum(dim=0).tolist():

@@ -135,10 +135,10 @@ for name, (hertz, strides, values) in rows.items():
 # second, 16,800 in a song. But each is 513 numbers, not one of 2,048 codes: 35,910 numbers a
 # second. A Transformer can read such frames, but a prior cannot draw the next one from a list.
 #
-# Jukebox' VQ-VAE has 2 million parameters. Its prior over the top codes has 5 billion, in 72 layers
-# of width 4,800; two more Transformers of 72 layers add the codes of the middle and bottom levels.
-# What the prior has learned helps elsewhere, too: its activations serve as features, for example to
-# tag music.
+# Jukebox's VQ-VAE has 2 million parameters. Its prior over the top codes has 5 billion, in 72
+# layers of width 4,800; two more Transformers of 72 layers add the codes of the middle and bottom
+# levels. What the prior has learned helps elsewhere, too: its activations serve as features, for
+# example to tag music.
 #
 # **Think:** fast speech has about 15 letters a second, and a letter of English text has roughly 3
 # bits. How many of this notebook's codes are there for each letter, and what are their other bits
@@ -277,10 +277,10 @@ check_values("9.3-quantize-gradients", quantize)
 #
 # This is k-means in small steps, and it has the same problem: a code that is far from all vectors
 # is never chosen, so it never moves, so it is never chosen. Most codes of a codebook may end like
-# this, as the left picture below shows. The remedy is a **restart**: a *dead* code, whose count
+# this, as the upper picture below shows. The remedy is a **restart**: a *dead* code, whose count
 # $n_k$ is below a floor, is reset to a random vector of the batch, with the floor as its count.
 #
-# **Before you go on:** Jukebox' implementation resets the vector, but not the count. What happens
+# **Before you go on:** Jukebox's implementation resets the vector, but not the count. What happens
 # at the next step?
 #
 # <details><summary>An answer</summary>
@@ -342,7 +342,7 @@ check_values("9.4-restart-fair", restart)
 generator = torch.Generator().manual_seed(0)
 clusters = torch.tensor([[0.0, 0], [4, 0], [0, 4], [4, 4], [2, 2]]).repeat(80, 1)
 points = clusters + 0.5 * torch.randn(400, 2, generator=generator)
-figure, panels = plt.subplots(1, 2, figsize=(9, 3.4), layout="constrained", sharey=True)
+figure, panels = plt.subplots(2, 1, figsize=(6, 6.4), layout="constrained", sharex=True)
 for axes, floor in zip(panels, (0.0, 1.0), strict=True):
     counts, sums = torch.ones(32), torch.randn(32, 2, generator=generator) * 0.5 - 2
     for _ in range(100):
@@ -354,7 +354,7 @@ for axes, floor in zip(panels, (0.0, 1.0), strict=True):
     axes.plot(*points.T, ".", color="lightgray", markersize=4)
     axes.plot(*vectors[used > 0].T, "o", markersize=5)
     usage = f"{int((used > 0).sum())} of 32 codes in use, perplexity {perplexity(used):.1f}"
-    axes.set(title=f"floor {floor:g}: {usage}")
+    axes.set_title(f"floor {floor:g}: {usage}", fontsize=11)
 
 # %% [markdown]
 # ## 9.5 The codec
@@ -611,18 +611,19 @@ def sound(mel):
 # %%
 print("the words themselves:", recognized(mels["validation"], labels["validation"]))
 print("after decoding:      ", recognized(again, labels["validation"]))
-figure, panels = plt.subplots(1, 2, figsize=(9, 2.8), layout="constrained", sharey=True)
+figure, panels = plt.subplots(2, 1, figsize=(6, 5), layout="constrained", sharex=True)
 for axes, mel, title in zip(panels, (mels["validation"], again), ("before", "after"), strict=True):
     axes.imshow(mel[0].T, origin="lower", aspect="auto", cmap="cividis")
-    axes.set(title=f'"{V2_WORDS[0]}" {title}', xlabel="frame (10 ms)", ylabel="mel band")
+    axes.set(title=f'"{V2_WORDS[0]}" {title}', ylabel="mel band")
     display(sound(mel[0]))
+panels[1].set(xlabel="frame (10 ms)")
 for frame, code in zip(range(0, FRAMES, 4), codes["validation"][0].tolist(), strict=True):
     panels[1].text(frame, 34, str(code), color="w", fontsize=7, rotation=90)
 
 # %% [markdown]
-# Codes are also **features** for other tasks. Here the task is to tell the 35 words, with the
-# simplest classifier, linear and fitted by least squares: once from the 25 codes of a clip, each as
-# a vector with a single 1, and once from its log-mels, the mean of every four frames.
+# Codes are also **features** for other tasks. Here the task is to distinguish the 35 words, with
+# the simplest classifier, linear and fitted by least squares: once from the 25 codes of a clip,
+# each as a vector with a single 1, and once from its log-mels, the mean of every four frames.
 
 
 # %%
@@ -782,7 +783,7 @@ with torch.inference_mode():
     }
 for name, logits in guesses.items():
     print(f"{name:12} perplexity {nats(logits, truth).exp():6.1f}")
-figure, axes = plt.subplots(figsize=(7, 2.8), layout="constrained")
+figure, axes = plt.subplots(figsize=(6, 2.8), layout="constrained")
 for name in ("bigram", "Transformer"):
     each = F.cross_entropy(guesses[name].mT, truth, reduction="none").mean(0).exp()
     axes.plot(each, "o-", markersize=3, label=name)
@@ -866,28 +867,28 @@ check_values("9.7-generate-fair", generate)
 # from each other?
 
 # %%
-asked = torch.arange(len(V2_WORDS)).repeat_interleave(8)
+wanted = torch.arange(len(V2_WORDS)).repeat_interleave(8)
 settings = {"T = 1": (1.0, None), "top 10": (1.0, 10), "T = 0.8": (0.8, None)}
 settings |= {"T = 0.6": (0.6, None), "top 1": (1.0, 1)}
 drawn = {}
 for name, (temperature, top_k) in settings.items():
     generator = torch.Generator().manual_seed(1)
-    drawn[name] = generate(prior, asked, LENGTH, temperature, top_k, generator)
+    drawn[name] = generate(prior, wanted, LENGTH, temperature, top_k, generator)
     with torch.inference_mode():
-        found = recognized(codec.decode(drawn[name]), asked)
+        found = recognized(codec.decode(drawn[name]), wanted)
     print(
-        f"{name:8} recognized {found}, {len(drawn[name].unique(dim=0))} different of {len(asked)}"
+        f"{name:8} recognized {found}, {len(drawn[name].unique(dim=0))} different of {len(wanted)}"
     )
 
 # %%
-figure, panels = plt.subplots(1, 4, figsize=(10, 2.6), layout="constrained", sharey=True)
+figure, panels = plt.subplots(2, 2, figsize=(6, 4.4), layout="constrained")
 with torch.inference_mode():
     samples = codec.decode(drawn["T = 0.8"])
-for axes, row in zip(panels, (0, 1, 40, 200), strict=True):
+for axes, row in zip(panels.flat, (0, 1, 40, 200), strict=True):
     axes.imshow(samples[row].T, origin="lower", aspect="auto", cmap="cividis")
-    axes.set(title=f'"{V2_WORDS[asked[row]]}"', xlabel="frame (10 ms)")
+    axes.set(title=f'"{V2_WORDS[wanted[row]]}"', xlabel="frame (10 ms)", ylabel="mel band")
+    axes.label_outer()
     display(sound(samples[row]))
-_ = panels[0].set(ylabel="mel band")
 
 # %% [markdown]
 # **Think:** with top 1 nearly every word is recognized. Why would a music model with this sampling
@@ -910,7 +911,7 @@ _ = panels[0].set(ylabel="mel band")
 # words from it at temperature 1, decodes them with your codec, and counts the words that the
 # listener recognizes: full points from 66 %, none up to 15 %. (Our own recipe reaches about 76 %.)
 #
-# **Contract.** `CodeModel()` has `codec` and `prior`; `forward(words, codes)` are the prior's
+# **Contract.** `CodeModel()` has `codec` and `prior`; `forward(words, codes)` → the prior's
 # logits. `encode_mels(model, mel)`: (B, 100, 40) → (B, 25) codes. `decode_codes(model, codes)`:
 # (B, 25) → (B, 100, 40).
 
@@ -961,8 +962,8 @@ model.eval()
 save_file(model.state_dict(), "09_codes.safetensors")
 generator = torch.Generator().manual_seed(2)
 with torch.inference_mode():
-    samples = decode_codes(model, generate(model, asked, LENGTH, generator=generator))
-found = recognized(samples, asked)
+    samples = decode_codes(model, generate(model, wanted, LENGTH, generator=generator))
+found = recognized(samples, wanted)
 print("your samples at T = 1:", found)
 
 # %% tags=["check"]
@@ -986,11 +987,11 @@ check_accuracy("9.8-accuracy", found.value, full=0.66, none=0.15, examples=f"{fo
 # ## Now your own word
 #
 # Optional, without points. Choose one of the 35 words: these four recordings of it did not exist
-# before, and each time that you run the cell you get four others.
+# before, and each time that you run the cell, you get four new ones.
 
 # %%
 word = "backward"
-asked = torch.tensor([V2_WORDS.index(word)] * 4)
+wanted = torch.tensor([V2_WORDS.index(word)] * 4)
 with torch.inference_mode():
-    for mel in decode_codes(model, generate(model, asked, LENGTH, temperature=0.8)):
+    for mel in decode_codes(model, generate(model, wanted, LENGTH, temperature=0.8)):
         display(sound(mel))

@@ -83,8 +83,8 @@ def webkit(address: str) -> Iterator[Run]:
     with _running([*screen, "WebKitWebDriver", f"--port={port}"], **as_root):
 
         def call(path: str, **arguments: Any) -> Any:
-            asked = f"http://127.0.0.1:{port}/session{path}"
-            with urllib.request.urlopen(asked, json.dumps(arguments).encode()) as answer:
+            url = f"http://127.0.0.1:{port}/session{path}"
+            with urllib.request.urlopen(url, json.dumps(arguments).encode()) as answer:
                 return json.load(answer)["value"]
 
         wanted = {"alwaysMatch": {"webkitgtk:browserOptions": options}}

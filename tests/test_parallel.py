@@ -1,23 +1,11 @@
-"""Threads that keep the order, and a child process that answers in JSON."""
+"""Threads that keep the order."""
 
-import sys
 import threading
 import time
 
 import pytest
 
-from kws.parallel import JsonProcess, Pool, thread_map
-
-ECHO = """
-import sys
-from kws.parallel import json_stdout
-tell = json_stdout(others=2)
-print("not JSON")
-for line in sys.stdin:
-    tell({"said": line.strip()})
-    if "stop" in line:
-        sys.exit(3)
-"""
+from kws.parallel import Pool, thread_map
 
 
 def test_threads_keep_the_order_of_the_items_and_raise_the_first_failure():
@@ -57,20 +45,3 @@ def test_leaving_early_stops_what_has_begun_and_drops_what_has_not():
         first.set()
         assert next(results)[0] == 0
     assert len(begun) < 100
-
-
-def test_a_child_answers_in_json_until_it_ends_or_is_closed(capfd):
-    with JsonProcess([sys.executable, "-c", ECHO]) as child:
-        child.send("ü")
-        assert child.receive() == {"said": '"\\u00fc"'}
-        with pytest.raises(TimeoutError):
-            child.receive(seconds=0.0)
-        child.send("stop")
-        assert child.receive() == {"said": '"stop"'}
-        assert child.receive() is None
-        assert child.process.wait() == 3
-        child.send("to nobody")
-    assert "not JSON" in capfd.readouterr().err
-    with JsonProcess([sys.executable, "-c", "while True: pass"]) as child:
-        pass
-    assert child.process.returncode is not None

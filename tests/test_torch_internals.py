@@ -35,12 +35,12 @@ def test_a_linear_layer_of_onednn():
 def test_transforms_are_noticed():
     seen = []
 
-    def look(x):
+    def read(x):
         seen.append(internals.are_transforms_active())
         return x
 
-    look(torch.ones(2))
-    torch.vmap(look)(torch.ones(2))
+    read(torch.ones(2))
+    torch.vmap(read)(torch.ones(2))
     assert seen == [False, True]
 
 

@@ -114,7 +114,7 @@ def _parse(source: str, name: str, line: int, what: str = "this") -> None:
 
 def student_cells(solution: Path) -> list[SolutionCell]:
     """The cells of the notebook, answers included; a written question becomes two cells."""
-    cells, asked = [], False
+    cells, has_question = [], False
     for cell in read_solution(solution):
         if "staff" in cell.tags:
             continue
@@ -122,10 +122,10 @@ def student_cells(solution: Path) -> list[SolutionCell]:
             cells.append(cell)
         elif cell.kind == "markdown":
             where = f"{solution.parent.name}/{solution.name}:{cell.line}"
-            question, asked = divide_question(cell.source, where), True
+            question, has_question = divide_question(cell.source, where), True
             placeholder = PLACEHOLDER.format(id=question.id)
             cells += [replace(cell, source=each) for each in (question.prompt, placeholder)]
-        elif asked and cell.kind == "code":
+        elif has_question and cell.kind == "code":
             cells.append(cell)
         else:
             raise UsageError(

@@ -60,7 +60,11 @@ class Kit:
 
 
 def make_kit(
-    through: str, *, root: Path = ROOT, catalog: Mapping[str, Assignment] = ASSIGNMENTS
+    through: str,
+    *,
+    root: Path = ROOT,
+    catalog: Mapping[str, Assignment] = ASSIGNMENTS,
+    badge: str | None = None,  # address of what opens the folder of notebooks in a browser
 ) -> Kit:
     """Build the kit of assignment `through`; UsageError where it leaks or does not import."""
     number = _known(through, catalog)
@@ -85,10 +89,13 @@ def make_kit(
     modules = drop_unused(modules, _imports_of(files))
     files |= {_module_file(path, root): path.read_bytes() for path in modules.kept.values()}
     files |= {_module_file(path, root): path.read_bytes() for path in _library(root, modules.kept)}
-    listed = "\n".join(f"- `assignments/{each.stem}.ipynb`: {each.title}" for each in shown)
+    listed = ""
+    for each in shown:
+        opens = f", [open in the browser]({badge.rstrip('/')}/{each.stem}.ipynb)" if badge else ""
+        listed += f"- `assignments/{each.stem}.ipynb`: {each.title}{opens}\n"
     readme = (TEXTS / "README.md").read_text(encoding="utf-8")
     files["README.md"] = (
-        readme.replace("{assignments}", listed).replace("{zip}", f"kws-{number}.zip").encode()
+        readme.replace("{assignments}\n", listed).replace("{zip}", f"kws-{number}.zip").encode()
     )
     files[CONTAINER] = (TEXTS / "devcontainer.json").read_bytes()
     files["AGENTS.md"] = (TEXTS / "AGENTS.md").read_bytes()

@@ -16,7 +16,8 @@ from pathlib import Path
 from kws.errors import UsageError, did_you_mean
 
 COMMANDS = "kws.cli"
-ROOTS = (COMMANDS, "kws.course", "kws.student")  # what a student runs besides the notebooks
+# what a student runs besides the notebooks
+ROOTS = (COMMANDS, "kws.__main__", "kws.course", "kws.student")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -36,20 +37,20 @@ class Modules:
 def divide(root: Path, withheld: Iterable[str]) -> Modules:
     """Divide the modules of `root/kws`; a package is withheld with all of its modules."""
     paths = {_name(path, root): path for path in sorted((root / "kws").rglob("*.py"))}
-    asked = {}
+    left_out = {}
     for wanted in withheld:
         found = {name: path for name, path in paths.items() if _is_part(name, wanted)}
         if not found:
             near = did_you_mean(wanted, paths)
             raise UsageError(f"assignment.toml withholds {wanted!r}: no such module{near}")
-        asked |= found
+        left_out |= found
     needs = {
         name: names_imported(path.read_text(encoding="utf-8"), functions=_is_part(name, COMMANDS))
         for name, path in paths.items()
     }
     along: dict[str, str] = {}
     while True:
-        gone = asked.keys() | along.keys()
+        gone = left_out.keys() | along.keys()
         new = {
             name: reason
             for name in sorted(paths.keys() - gone)
@@ -59,7 +60,7 @@ def divide(root: Path, withheld: Iterable[str]) -> Modules:
             break
         along |= new
     kept = {name: path for name, path in paths.items() if name not in gone}
-    return Modules(kept=kept, withheld=asked, along=along)
+    return Modules(kept=kept, withheld=left_out, along=along)
 
 
 def drop_unused(modules: Modules, imported: Iterable[str]) -> Modules:

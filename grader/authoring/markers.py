@@ -99,7 +99,7 @@ def _tags(text: str) -> tuple[str, ...]:
 BEGIN = re.compile(r"(?P<indent> *)# BEGIN SOLUTION (?P<task>\d+\.\d+)")
 END = re.compile(r"(?P<indent> *)# END SOLUTION")
 STEP = re.compile(r" *#: (?P<text>\S.*)")
-LOOKS_LIKE_ONE = re.compile(r"#[\s#:]*(?:begin|end)[\s_-]*solution", re.IGNORECASE)
+SIMILAR = re.compile(r"#[\s#:]*(?:begin|end)[\s_-]*solution", re.IGNORECASE)
 
 
 class MarkerError(UsageError):
@@ -151,7 +151,7 @@ def _walk(source: str, where: str, first: int) -> tuple[list[str], list[Region]]
             student += region.todo()
             regions.append(region)
             region = None
-        elif LOOKS_LIKE_ONE.search(line):
+        elif SIMILAR.search(line):
             raise MarkerError(
                 f"{at}: malformed marker {line.strip()!r}: write `# BEGIN SOLUTION 2.1` or "
                 "`# END SOLUTION`, alone on its line"

@@ -7,19 +7,17 @@ import ast
 import linecache
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from functools import cache
 from itertools import takewhile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from grader import ROOT
 from grader.adapters import ASSIGNMENTS, Assignment
-from grader.authoring.build import read_solution, written_questions
+from grader.authoring.build import read_solution
 from grader.authoring.markers import read_percent
-from grader.core.fingerprints import code_grams, text_grams
 from grader.submission.contents import Piece
-from kws.course.magics import statements_of
 from kws.course.may_run import names_of
+from kws.course.source import statements_of
 from kws.course.used_names import reachable
 from kws.errors import UsageError
 
@@ -27,6 +25,10 @@ if TYPE_CHECKING:  # it imports torch, without which the command line starts
     from kws.course.trial import Trial
 
 Results = list[tuple[str, Any]]  # (what, value), the last value an exception if one was raised
+
+
+def solution(number: str) -> Path:
+    return ROOT / "solutions" / f"{ASSIGNMENTS[number].stem}.py"
 
 
 def exported_cells(solution: Path, text: str | None = None) -> list[str]:
@@ -100,16 +102,6 @@ def reference_pieces(assignment: Assignment, task_id: str, root: Path = ROOT) ->
         for each in exported
         if each in found or isinstance(each.node, ast.Import | ast.ImportFrom)
     )
-
-
-@cache
-def reference_prints(number: str, root: Path = ROOT) -> frozenset[int]:
-    """Hashes of every run of tokens in our solution, the code given in it, and its questions."""
-    path = root / "solutions" / f"{ASSIGNMENTS[number].stem}.py"
-    grams = code_grams(path.read_text(encoding="utf-8"))
-    for question in written_questions(number, root):
-        grams += text_grams(question.prompt) + text_grams(question.answer)
-    return frozenset(name for part in grams for name, _, _ in part)
 
 
 def _exported(path: Path) -> Iterator[_Exported]:

@@ -44,7 +44,7 @@ def candidate(
     seed: Seed | None = None,
 ) -> Candidate:
     """Try a student's wrong answer in our solution, in the sandbox; UsageError if it fails."""
-    number, asked = _task(task)
+    number, names = _task(task)
     question, name = one_line(question).strip(), one_line(name or question).strip()
     if not question:
         raise UsageError("--question is empty: give one that hints at the mistake")
@@ -62,7 +62,7 @@ def candidate(
         raise UsageError(
             f"{out} was graded with another secret seed: set the same, or grade again first"
         )
-    code = _plain(wrong[0].code, asked)
+    code = _plain(wrong[0].code, names)
     mistake = AddedMistake(task=task, name=name, question=question, code=code)
     with ExitStack() as closing:
         own = sandbox or closing.enter_context(Sandbox())

@@ -1,7 +1,7 @@
 """Client of `grader.batch.evaluator`: start one, send jobs, recover from its faults.
 
-It is not a `kws.parallel.JsonProcess`: jobs run concurrently, each on its own socket, which a fork
-answers; closing the socket cancels the job.
+It is not a `kws.student.processes.JsonProcess`: jobs run concurrently, each on its own socket,
+which a fork answers; closing the socket cancels the job.
 """
 
 import contextlib

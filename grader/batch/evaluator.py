@@ -38,7 +38,7 @@ from typing import TYPE_CHECKING, Any
 from tqdm import tqdm
 
 from grader.sandbox import linux
-from grader.sandbox.launch import launch
+from grader.sandbox.sandbox import launch
 from kws.errors import UsageError
 
 if TYPE_CHECKING:
@@ -117,7 +117,7 @@ def _collect(sandbox: "Sandbox", seed: "Seed") -> None:
 @dataclass(eq=False)
 class _Job:
     line: socket.socket  # to the client
-    asked: bytes = b""
+    request: bytes = b""
     process: int = 0  # the fork that grades it; 0 while the question is not all there
     pipe: socket.socket | None = None  # from the fork
     output: list[bytes] = field(default_factory=list)
@@ -212,13 +212,13 @@ class JobServer:
         elif not part:  # the client has gone
             self._drop(job)
         elif not job.process:
-            job.asked += part
-            if job.asked.endswith(b"\n"):
+            job.request += part
+            if job.request.endswith(b"\n"):
                 self._begin(job)
 
     def _begin(self, job: _Job) -> None:
-        asked = json.loads(job.asked)
-        key = asked["guess"] or "", asked["retrain"]
+        request = json.loads(job.request)
+        key = request["guess"] or "", request["retrain"]
         if key[0] and key not in self._prepared:
             with suppress(OSError):
                 self._prepared[key] = self._prepare_aside(*key)
@@ -226,7 +226,7 @@ class JobServer:
         if preparation in self._preparing:
             preparation.jobs.append(job)
         else:
-            self._grade(job, asked)
+            self._grade(job, request)
 
     def _prepare_aside(self, number: str, retrain: bool) -> _Preparation:
         wait_for_threads()
@@ -256,10 +256,10 @@ class JobServer:
         preparation.output.clear()
         for job in preparation.jobs:
             if job in self._jobs:  # a client waits for it
-                self._grade(job, json.loads(job.asked))
+                self._grade(job, json.loads(job.request))
 
-    def _grade(self, job: _Job, asked: dict[str, Any]) -> None:
-        job.started, job.wall = time.monotonic(), asked["wall"]
+    def _grade(self, job: _Job, request: dict[str, Any]) -> None:
+        job.started, job.wall = time.monotonic(), request["wall"]
         wait_for_threads()
         self._forks += 1
         if self._forks == MANY and linux.LINUX:
@@ -273,7 +273,7 @@ class JobServer:
             return
         if job.process == 0:
             self._forget()
-            _fork(asked, self._sandbox, self._seed, theirs, job.folder)
+            _fork(request, self._sandbox, self._seed, theirs, job.folder)
         theirs.close()
         self._watched.register(job.pipe, selectors.EVENT_READ, job)
 

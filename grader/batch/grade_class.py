@@ -19,13 +19,17 @@ from grader.batch.client import EvaluatorInfo
 from grader.batch.handins import find, is_folder, listed
 from grader.batch.output import Store
 from grader.batch.platforms import PlatformTable, by_id, canvas_columns
-from grader.batch.remarks import GradedSubmission, Key, circumstances, remarks, several
 from grader.batch.roster import (
+    GradedSubmission,
+    Key,
     RosterStudent,
     StudentSubmission,
     by_student,
+    circumstances,
     in_groups,
     read_roster,
+    remarks,
+    several,
 )
 from grader.batch.workers import Workers
 from grader.core.outcomes import Report, Verdict
@@ -161,6 +165,7 @@ def grade_class(
         new_remarks = remarks(
             graded, lambda *key: settings.deadline or rules.deadline(*key), similar
         )
+        named = {student.id: student.name for student in roster or ()}  # also who is in a group
         handled = {one.key for one in graded}
         earlier = {key: words for key, words in store.remarks().items() if key not in handled}
         when = store.about()["when"]
@@ -171,7 +176,9 @@ def grade_class(
         files = store.finish(
             {**earlier, **new_remarks},
             missing={student.id: student.name for student in missing},
-            names={submission.student: submission.name for submission in there if submission.name},
+            names={
+                one.student: name for one in there if (name := named.get(one.student) or one.name)
+            },
             sources={one.student: one.entry.files[0][1].name for one in own if one.entry.files},
             columns={**store.about()["columns"], **columns},
             unread={
@@ -275,10 +282,3 @@ def _graded(
         store.keep_answers(student, number, row["written"])
         store.keep_work(student, number, row["work"])
         yield one if one.kept else replace(one, report=store.keep(row["report"], remember=again))
-
-
-def check_wall(seconds: float | None) -> None:
-    if seconds is not None and not 0 < seconds < float("inf"):
-        raise UsageError(
-            f"--wall {seconds:g} is not a time limit: give a positive number of seconds"
-        )

@@ -8,10 +8,11 @@ from typing import Annotated, Any
 
 import typer
 
-from grader.batch.grade_class import ClassResult, Settings, check_wall, grade_class
+from grader.batch.commands import SUBMISSIONS
+from grader.batch.grade_class import ClassResult, Settings, grade_class
 from grader.batch.output import Store
-from grader.batch.regrade import as_csv, changes, table
-from grader.batch.remarks import GradedSubmission, read_deadline
+from grader.batch.regrade import changes, changes_table, table
+from grader.batch.roster import GradedSubmission, read_deadline
 from grader.batch.workers import Workers
 from grader.core.outcomes import Reason, Report, Verdict
 from grader.core.text import one_line
@@ -20,7 +21,6 @@ from grader.reports.scorecard import mean_in_words, verdicts_in_words
 from kws.errors import UsageError
 from kws.files import write_bytes
 
-SUBMISSIONS = typer.Argument(help="Folder with a folder, notebook or zip for each student.")
 OUT = typer.Option(help="Folder for reports, pages and tables.")
 WORKERS = typer.Option(metavar="N", help="Submissions at a time; by default one for each core")
 ASSIGNMENT = typer.Option(metavar="NN", help="Grade this one; by default each that is handed in")
@@ -33,10 +33,10 @@ COLUMN = typer.Option(
 COURSE = typer.Option(metavar="TOML", help="The rules of the term: `python -m grader course`.")
 DEADLINE = typer.Option(metavar="ISO", help="Note what came later, 2025-03-01T23:59.")
 SCHEDULER = typer.Option(metavar="URL", help="local, slurm, or a Dask scheduler: tcp://host:8786")
-REQUIRE = typer.Option(metavar="TIER", help="Refuse to grade below: sealed, fenced or process.")
+REQUIRE = typer.Option(metavar="TIER", help="Weakest isolation allowed: sealed, fenced, process.")
 RETRAIN = typer.Option("--retrain", help="Train the students' recipes as well.")
 WALL = typer.Option(
-    metavar="SECONDS", help="Limit for one student; by default 900; 7200 with --retrain"
+    metavar="SECONDS", min=1, help="Limit for one student; by default 900; 7200 with --retrain"
 )
 BOOK = typer.Option(metavar="URL", help="Where the book is online; pages link to its sections.")
 DIFF = typer.Option("--diff", help="List who changed, by how much, on which check and why.")
@@ -69,7 +69,7 @@ def grade(
 ) -> None:
     """Grade a class: a report and a page for each student, gradebook, Canvas, class page.
 
-    Stopped at any moment, the same command goes on where it was.
+    Interrupted at any time, the same command continues.
     """
     _print(summary(_run(locals())))
 
@@ -96,14 +96,13 @@ def regrade(
     """
     batch = _run({**locals(), "again": True})
     found = changes(batch)
-    write_bytes(out / "changes.csv", as_csv(found))
+    write_bytes(out / "changes.csv", changes_table(found))
     Store(out).forget()
     _print([*summary(batch), *table(found, every_check=diff)])
 
 
 def _run(given: dict[str, Any]) -> ClassResult:
     options = {name: value for name, value in given.items() if name in Settings.__annotations__}
-    check_wall(given["wall"])
     options["columns"] = tuple(given["canvas_column"] or ())
     options["deadline"] = read_deadline(given["deadline"]) if given["deadline"] else None
     workers = (given["scheduler"], given["workers"], given["require_isolation"])

@@ -16,19 +16,18 @@ from typing import Any
 
 from grader.adapters import ASSIGNMENTS
 from grader.authoring.build import written_questions
-from grader.core.fingerprints import Gram, code_grams, text_grams, winnow
 from grader.core.outcomes import Report
 from grader.core.seed import Seed
 from grader.core.written import WrittenAnswer
 from grader.grading.checks import checks_digest
 from grader.grading.grading_run import by_assignment
 from grader.grading.in_process import grade_one
+from grader.reports.similarity import Gram, code_grams, text_grams, winnow
 from grader.sandbox import Sandbox
 from grader.submission import read_submissions
 from grader.submission.contents import Submission
-from grader.submission.ipynb import MAX_NOTEBOOK
-from grader.submission.written_cells import find_answers
-from kws.course.rivals import is_todo, statements_in
+from grader.submission.ipynb import MAX_NOTEBOOK, find_answers
+from kws.course.source import is_todo, statements_in
 
 PART = 1 << 20  # bytes copied at a time
 

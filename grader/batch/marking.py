@@ -6,12 +6,9 @@
 Marks are stored in OUT/marks.json; tables and pages are updated now and at each grading.
 """
 
-import csv
 import hashlib
-import io
 import tempfile
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 from grader.adapters import ASSIGNMENTS, get_assignment
@@ -22,9 +19,9 @@ from grader.batch.output import Store
 from grader.batch.roster import StudentSubmission, by_student, read_roster
 from grader.core.seed import Seed, read_seed
 from grader.core.text import one_line
-from grader.core.written import Mark, WrittenAnswer, WrittenQuestion
+from grader.core.written import Mark, WrittenQuestion
 from grader.grading.marks import answer_code, read_marks
-from grader.reports.gradebook import cell
+from grader.reports.gradebook import as_csv
 from grader.reports.scorecard import points
 from grader.reports.written_page import ShownAnswer, written_page
 from grader.submission import read_submissions
@@ -45,8 +42,8 @@ def mark_written(
 ) -> list[str]:
     """Take the marks of a CSV, all or none, and write pages and table; the lines to print."""
     numbers = [get_assignment(assignment).number] if assignment else [*ASSIGNMENTS]
-    asked = {each.id: each for number in numbers for each in written_questions(number)}
-    if not asked:
+    questions = {each.id: each for number in numbers for each in written_questions(number)}
+    if not questions:
         raise UsageError(f"assignment {numbers[0]} has no written questions")
     people = read_roster(roster) if roster else None
     besides = [out, *(path for path in (roster, marks) if path)]
@@ -57,9 +54,9 @@ def mark_written(
     with store.locked():
         unread = _read_all(there, store, assignment and numbers[0])
         if marks is not None:
-            messages.append(_take(marks, asked, store, seed))
+            messages.append(_take(marks, questions, store, seed))
             store.finish(**store.about())
-        messages += _write(store, asked, seed if anonymous else None, unread, marks)
+        messages += _write(store, questions, seed if anonymous else None, unread, marks)
     return [one_line(line) for line in messages]
 
 
@@ -83,9 +80,9 @@ def _read_all(
     return unread
 
 
-def _take(path: Path, asked: Mapping[str, WrittenQuestion], store: Store, seed: Seed) -> str:
-    students = sorted({name for each in asked for name in store.answered(_number(each))})
-    rows = read_marks(path, asked, students, seed)
+def _take(path: Path, questions: Mapping[str, WrittenQuestion], store: Store, seed: Seed) -> str:
+    students = sorted({name for each in questions for name in store.answered(_number(each))})
+    rows = read_marks(path, questions, students, seed)
     marks = {student: dict(row) for student, row in store.marks().items()}
     for row in rows:
         answer = store.answers(row.student, _number(row.question)).get(row.question)
@@ -100,17 +97,9 @@ def _take(path: Path, asked: Mapping[str, WrittenQuestion], store: Store, seed: 
     return f"marks read: {len(rows)} from {path}"
 
 
-@dataclass(frozen=True, kw_only=True)
-class _Line:
-    label: str
-    student: str
-    answer: WrittenAnswer
-    mark: Mark | None
-
-
 def _write(
     store: Store,
-    asked: Mapping[str, WrittenQuestion],
+    questions: Mapping[str, WrittenQuestion],
     seed: Seed | None,
     unread: Mapping[str, str],
     taken: Path | None,
@@ -118,18 +107,17 @@ def _write(
     marks, messages = store.marks(), []
     head = ["student" if seed is None else "answer", "question", "points", "of", "comment"]
     rows = [head]
-    for name, question in asked.items():
-        lines = []
+    for name, question in questions.items():
+        shown = []
         for student in store.answered(_number(name)):
             answer = store.answers(student, _number(name)).get(name)
             if answer is not None:
                 label = student if seed is None else answer_code(seed, student, name)
                 mark = marks.get(student, {}).get(name)
-                lines.append(_Line(label=label, student=student, answer=answer, mark=mark))
-        if not lines and len(asked) > 1:
+                shown.append(ShownAnswer(label=label, answer=answer, mark=mark))
+        if not shown and len(questions) > 1:
             continue  # no submission to this assignment
-        lines.sort(key=lambda line: line.label)
-        shown = [ShownAnswer(label=x.label, answer=x.answer, mark=x.mark) for x in lines]
+        shown.sort(key=lambda one: one.label)
         lost = sorted(unread) if seed is None else []
         path = store.out / FOLDER / f"{name}.html"
         write_bytes(path, written_page(question, shown, lost, head[0]))
@@ -146,10 +134,7 @@ def _row(one: ShownAnswer, question: WrittenQuestion) -> list[str]:
 
 
 def _table(path: Path, rows: Sequence[Sequence[str]], taken: Path | None) -> str:
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerows([[cell(word) for word in row] for row in rows])
-    data, beside = text.getvalue().encode(), path.with_name(AS_WRITTEN)
+    data, beside = as_csv(rows), path.with_name(AS_WRITTEN)
     if path.exists() and not (taken and taken.resolve() == path.resolve()):
         known = beside.read_text(encoding="utf-8") if beside.exists() else ""
         if hashlib.sha256(path.read_bytes()).hexdigest() != known:

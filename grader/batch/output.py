@@ -12,7 +12,7 @@ OUT/roster.csv                the table of grades of Canvas or Moodle that was t
 OUT/course.toml               the rules of the term
 OUT/gradebook.csv  class.html  similar.html
 OUT/totals.csv                by those rules
-OUT/leaderboard.html          for students, and the looks that it is made of in leaderboard.json
+OUT/leaderboard.html          for students, and the entries that it is made of in leaderboard.json
 OUT/canvas.csv or moodle.csv  that table with grades, to import there
 """
 
@@ -28,27 +28,26 @@ from typing import Any
 
 from grader.adapters import ASSIGNMENTS
 from grader.authoring.build import written_questions
-from grader.authoring.reference import reference_prints
 from grader.batch.platforms import PlatformTable, by_id
-from grader.batch.remarks import Key
+from grader.batch.roster import Key
 from grader.core.outcomes import Report, Verdict
 from grader.core.written import Mark, WrittenAnswer, with_written
 from grader.reports import class_page, gradebook, page
 from grader.reports.course_rules import CourseRules, Grade, read_rules
 from grader.reports.leaderboard import (
-    add_looks,
+    add_entries,
     as_table,
     leaderboard_page,
     measured_check,
-    read_looks,
+    read_entries,
 )
-from grader.reports.similarity import Pair, similar_page, similar_pairs
+from grader.reports.similarity import Pair, reference_prints, similar_page, similar_pairs
 from kws.errors import UsageError
 from kws.files import hold_lock, write_bytes, write_text
 
 RELEASED = "released"
 BEFORE, MARKS, ABOUT, ROSTER = "before", "marks.json", "class.json", "roster.csv"
-LOOKS = "leaderboard.json"
+LEADERBOARD = "leaderboard.json"
 RULES = "course.toml"
 NAMED = ("missing", "names", "unread", "sources", "columns", "when")  # tables in ABOUT
 
@@ -112,9 +111,6 @@ class Store:
         write_text(
             self.out / RELEASED / report.student / f"{report.assignment}.json", report.to_json()
         )
-
-    def released(self) -> list[Report]:
-        return self.reports(RELEASED)
 
     def keep_answers(self, student: str, assignment: str, table: Mapping[str, Any]) -> None:
         """Write what `grader.batch.job` found below each question; nothing where none are asked."""
@@ -203,24 +199,24 @@ class Store:
         return read_rules(path) if path.is_file() else None
 
     def write_leaderboard(self) -> list[str]:
-        """Add the looks of the reports to those before, and write the page; the lines to print.
+        """Add the entries of the reports to those before, and write the page; the lines to print.
 
         Raises:
-            UsageError: no report has a measured share, or the file of looks is damaged.
+            UsageError: no report has a measured share, or the file of entries is damaged.
         """
-        path, reports = self.out / LOOKS, self.reports()
+        path, reports = self.out / LEADERBOARD, self.reports()
         board = (self.rules() or CourseRules()).leaderboard
         if not any(measured_check(report) for report in reports):
             raise UsageError(f"{self.out} has no measured accuracies: grade trained models first")
         with self.locked():
-            looks = _read_kept(path, read_looks, "to begin with no looks")
-            refused = add_looks(looks, reports, board.looks)
-            write_text(path, json.dumps(as_table(looks), indent=1, ensure_ascii=False) + "\n")
+            entries = _read_kept(path, read_entries, "to start without entries")
+            refused = add_entries(entries, reports, board.entries)
+            write_text(path, json.dumps(as_table(entries), indent=1, ensure_ascii=False) + "\n")
             titles = {report.assignment: report.title for report in reports}
-            page = leaderboard_page(looks, titles, board.names, board.looks)
+            page = leaderboard_page(entries, titles, board.names, board.entries)
             write_bytes(self.out / "leaderboard.html", page)
-        late = f"; {refused} measured after their {board.looks} looks were used" if refused else ""
-        students = {student for each in looks.values() for student in each}
+        late = f"; {refused} measured after their {board.entries} entries" if refused else ""
+        students = {student for each in entries.values() for student in each}
         return [f"students: {len(students)}{late}", f"written: {self.out / 'leaderboard.html'}"]
 
     def grades(
@@ -291,7 +287,7 @@ class Store:
                 grades=grades if rules else None,
             ),
             "class.html": class_page.class_page(
-                reports, unread=unread, missing=missing, similar=similar
+                reports, unread=unread, missing=missing, similar=similar, names=names
             ),
         }
         files["similar.html"] = similar_page(similar, self._source)
@@ -301,7 +297,7 @@ class Store:
         table = self.roster()
         files |= table.fill(by_id(grades), columns) if table else {}
         if table is None:
-            files["canvas.csv"] = gradebook.canvas(reports, names)
+            files["canvas.csv"] = gradebook.canvas(grades, names)
         about = {"missing": missing, "names": names, "unread": unread, "book": book}
         about |= {"sources": sources, "columns": columns, "when": when}
         about |= {"similar": [asdict(pair) for pair in similar]}

@@ -1,11 +1,13 @@
 """The tables of grades that Canvas and Moodle export: read as rosters, given back with grades.
 
 Canvas: "How do I export grades in the Gradebook?" and "How do I import grades in the Gradebook?".
-Student, ID, SIS User ID, SIS Login ID and Section identify the student; a column with a number in
+Student (or LastName and FirstName), ID, SIS User ID, SIS Login ID and Section identify the student;
+these names are the same in every language. A column with a number in
 its name, "Homework 2 (99123)", is an assignment that exists, any other name makes one. The lines
 without an ID are not a student's: manual posting, points possible.
-Moodle: "Offline grading worksheet" and "Assignment settings", the columns of an English site. A
-worksheet is of one assignment; "Participant 4711" has the number of the folder of a download.
+Moodle: "Offline grading worksheet" and "Assignment settings"; its columns are in the language of
+who downloads it, see `moodle_columns.toml`. A worksheet is of one assignment; "Participant 4711"
+has the number of the folder of a download.
 In both a cell without a number leaves the grade there as it is. What a platform wrote goes back to
 it unchanged, without the apostrophes of `grader.reports.gradebook`: it compares.
 """
@@ -16,6 +18,7 @@ from pathlib import Path
 
 from grader.adapters import ASSIGNMENTS
 from grader.core.csv_rows import read_rows
+from grader.core.tables import parse_toml
 from grader.core.text import one_line
 from grader.reports.course_rules import Grade
 from grader.reports.gradebook import CANVAS_COLUMNS, as_csv
@@ -23,20 +26,34 @@ from grader.reports.scorecard import points
 from kws.errors import UsageError, did_you_mean
 
 CANVAS_ID, MOODLE_ID = "sis login id", "identifier"  # columns that no other table has
-KEPT = {name.lower() for name in (*CANVAS_COLUMNS, "Integration ID", "Root Account")}
+KEPT = {*map(str.lower, CANVAS_COLUMNS), "firstname", "integration id", "root account"}
+LANGUAGES = Path(__file__).with_name("moodle_columns.toml")
+CHANGED, NO, EXCUSED = "last modified (grade)", ("no", "nein", "non", "否"), "EX"
 POSSIBLE = "points possible"
 Grades = Mapping[str, Mapping[str, Grade]]  # student's id in small letters -> assignment
+
+
+def columns_of(titles: Sequence[str]) -> list[str]:
+    """Names of columns in small letters, those of a worksheet of Moodle in English."""
+    head = [one_line(cell).strip().lower() for cell in titles]
+    head = ["student" if name == "lastname" else name for name in head]
+    for names in parse_toml(LANGUAGES.read_text(encoding="utf-8"), LANGUAGES).values():
+        if any(names.get(name) == CHANGED for name in head):
+            return [names.get(name, name) for name in head]
+    return head
 
 
 def identify(head: Sequence[str], cells: Mapping[str, str]) -> tuple[str, str, tuple[str, ...]]:
     """Id, name and further keys of a line; an empty id for one that is not a student's."""
     if CANVAS_ID in head:
         number, *names = (cells.get(key, "") for key in ("id", "sis user id", CANVAS_ID))
-        keys, name = [*reversed(names), number], cells.get("student", "")
+        keys = [*reversed(names), number]
+        name = ", ".join(filter(None, map(cells.get, ("student", "firstname"))))
         keys = keys if number else []
     else:
         number = re.search(r"\d*$", cells.get(MOODLE_ID, ""))
         names = [cells.get(key, "") for key in ("id number", "username", "email address")]
+        names += [cell for cell in cells.values() if "@" in cell][:1]
         name = cells.get("full name", "")
         keys = [*names, number[0] if number else ""]
     keys = [key for key in keys if key]
@@ -75,7 +92,7 @@ class PlatformTable:
     def __init__(self, path: Path):
         rows = [row for _, row in read_rows(path)]
         self.path, self.titles = path, rows[0] if rows else []
-        self.head = [one_line(cell).strip().lower() for cell in self.titles]
+        self.head = columns_of(self.titles)
         self.rows = rows[1:]
         self.is_canvas, self.is_moodle = CANVAS_ID in self.head, MOODLE_ID in self.head
         self.is_known = self.is_canvas or self.is_moodle
@@ -97,12 +114,13 @@ class PlatformTable:
         table = [[self.titles[at] for at in kept] + list(titles.values())]
         for row in self.rows:
             cells = self._cells(row)
+            there = dict(zip(self.titles, row, strict=False))
             student, _, _ = identify(self.head, cells)
             if student:
                 own = grades.get(student.lower(), {})
-                marks = [_score(own.get(number)) for number in numbers]
+                excused = {n for n in numbers if there.get(titles[n]) == EXCUSED}
+                marks = [EXCUSED if n in excused else _score(own.get(n)) for n in numbers]
             elif POSSIBLE in cells.get("student", "").lower():
-                there = dict(zip(self.titles, row, strict=False))
                 marks = [there.get(titles[n]) or points(_most(grades, n)) for n in numbers]
             else:
                 continue
@@ -116,7 +134,7 @@ class PlatformTable:
             student, _, _ = identify(self.head, cells)
             grade = grades.get(student.lower(), {}).get(number)
             row = [*row, *[""] * (len(self.head) - len(row))]
-            may_change = cells.get("grade can be changed", "").lower() != "no"
+            may_change = cells.get("grade can be changed", "").lower() not in NO
             if may_change and grade and not grade.is_open:
                 comment = f"{points(grade.final)} of {points(grade.most)} points"
                 comment += f", {grade.why}" if grade.why else ""

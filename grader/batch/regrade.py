@@ -1,14 +1,12 @@
 """The changes between two gradings: student, points, check and reason."""
 
-import csv
-import io
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 from grader.batch.grade_class import ClassResult
 from grader.core.outcomes import CheckResult, Report
 from grader.core.text import one_line
-from grader.reports.gradebook import cell
+from grader.reports.gradebook import as_csv
 from grader.reports.scorecard import points
 
 WHY = {
@@ -98,16 +96,14 @@ def _reason(old: CheckResult | None, new: CheckResult | None) -> str:
     return f": no longer “{old.message}”" if old is not None and old.message else ""
 
 
-def as_csv(found: Sequence[Change]) -> bytes:
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(["student", "assignment", "check", "before", "after", "of", "why", "message"])
+def changes_table(found: Sequence[Change]) -> bytes:
+    """A CSV with a line for each check that changed."""
+    rows = [["student", "assignment", "check", "before", "after", "of", "why", "message"]]
     for one in found:
         for old, new in one.checks:
             check = new or old
             assert check is not None
             earned = [points(c.earned) if c and c.earned is not None else "" for c in (old, new)]
             row = [one.student, one.assignment, check.id, *earned, points(check.points)]
-            reason = _reason(old, new).removeprefix(": ")
-            writer.writerow([cell(word) for word in [*row, ", ".join(one.why), reason]])
-    return text.getvalue().encode()
+            rows.append([*row, ", ".join(one.why), _reason(old, new).removeprefix(": ")])
+    return as_csv(rows)

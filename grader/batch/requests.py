@@ -6,11 +6,12 @@ the points when released with those now.
 """
 
 import dataclasses
+from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any
 
-from grader.batch.output import Store
+from grader.batch.output import RELEASED, Store
 from grader.batch.regrade import Change, compare, describe_check
+from grader.batch.roster import Key
 from grader.batch.student_folders import REQUEST
 from grader.core.outcomes import Report
 from grader.core.tables import parse_toml
@@ -35,44 +36,58 @@ class RequestFile:
     request: tuple[Request, ...]
 
 
-def answer_requests(folder: Path, graded: Path) -> list[str]:
-    """Write an answer for each student who asks; the lines to print, requests and what changed.
+Answer = tuple[Request, Report, Change | None]
+
+
+def answer_requests(folder: Path, graded: Path) -> Iterator[str]:
+    """Write an answer for each student who asks; yield the lines to print: what changed.
 
     Raises:
-        UsageError: no request there, a file that is not one, a student or task that was not graded.
+        UsageError: no request there; after all others were answered, files that are not requests,
+            or name a student or task that was not graded.
     """
     paths = sorted(folder.glob("*.toml"))
     if not paths:
         raise UsageError(f"{folder} has no requests: put the students' {REQUEST} files there")
     store = Store(graded)
-    released = {(r.student, r.assignment): r for r in store.released()}
-    answers: dict[str, list[tuple[Request, Report, Change | None]]] = {}
+    released = {(r.student, r.assignment): r for r in store.reports(RELEASED)}
+    answers: dict[str, list[Answer]] = {}
+    faults = []
     for path in paths:
-        found = read_requests(path)
-        now = store.whole([*store.of(found.student).values()])
-        if not now:
-            raise UsageError(
-                f"{path}: no report of {found.student!r} in {graded}: correct the name"
-            )
-        for request in found.request:
-            report = next((r for r in now if _checks(r, request.task)), None)
-            if report is None:
-                raise UsageError(
-                    f"{path}: {found.student} has no task {request.task!r}: write it as on the "
-                    'page, "2.4"'
-                )
-            before = released.get((report.student, report.assignment), report)
-            change = compare(_only(before, request.task), _only(report, request.task))
-            answers.setdefault(found.student, []).append((request, report, change))
-    lines, waiting = [], 0
+        try:
+            found = read_requests(path)
+            rows = [_answer(path, found.student, one, store, released) for one in found.request]
+        except UsageError as error:
+            faults.append(str(error))
+        else:
+            answers.setdefault(found.student, []).extend(rows)
+    waiting = 0
     for student, rows in answers.items():
         for request, report, change in rows:
             waiting += not request.answer
-            lines += [f"{student} {request.task}: {request.reason}"]
-            lines += [f"  {line}" for line in describe_request(request, report, change)]
+            yield one_line(f"{student} {request.task}: {request.reason}")
+            yield from (f"  {one_line(e)}" for e in describe_request(request, report, change))
         write_bytes(folder / "answers" / f"{student}.html", _page(student, rows))
-    lines.append(f"{sum(map(len, answers.values()))} requests, {waiting} without an answer")
-    return [one_line(line) for line in [*lines, f"written: {folder / 'answers'}"]]
+    if answers:
+        yield f"requests: {sum(map(len, answers.values()))}, without an answer: {waiting}"
+        yield f"written: {folder / 'answers'}"
+    if faults:
+        raise UsageError(f"not answered: {'; '.join(faults)}")
+
+
+def _answer(
+    path: Path, student: str, request: Request, store: Store, released: Mapping[Key, Report]
+) -> Answer:
+    now = store.whole([*store.of(student).values()])
+    if not now:
+        raise UsageError(f"{path}: no report of {student!r} in {store.out}: correct the name")
+    report = next((r for r in now if _only(r, request.task).checks), None)
+    if report is None:
+        raise UsageError(
+            f'{path}: {student} has no task {request.task!r}: write it as on the page, "2.4"'
+        )
+    before = released.get((report.student, report.assignment), report)
+    return request, report, compare(_only(before, request.task), _only(report, request.task))
 
 
 def read_requests(path: Path) -> RequestFile:
@@ -82,10 +97,10 @@ def read_requests(path: Path) -> RequestFile:
     except (OSError, UnicodeDecodeError, RecursionError) as error:
         raise UsageError(f"{path} cannot be read ({error}): correct the file") from None
     found = convert(RequestFile, table, str(path))
-    asked = tuple(one for one in found.request if one.task.strip() or one.reason.strip())
-    if not asked or not all(one.task.strip() and one.reason.strip() for one in asked):
+    rows = tuple(one for one in found.request if one.task.strip() or one.reason.strip())
+    if not rows or not all(one.task.strip() and one.reason.strip() for one in rows):
         raise UsageError(f"{path}: a request needs a task and a reason: fill in both")
-    return dataclasses.replace(found, request=asked)
+    return dataclasses.replace(found, request=rows)
 
 
 def describe_request(request: Request, report: Report, change: Change | None) -> list[str]:
@@ -99,15 +114,12 @@ def describe_request(request: Request, report: Report, change: Change | None) ->
     return [*lines, f"answer: {request.answer}" if request.answer else "no answer yet"]
 
 
-def _checks(report: Report, task: str) -> tuple[Any, ...]:
-    return tuple(check for check in report.checks if check.task == task)
-
-
 def _only(report: Report, task: str) -> Report:
-    return dataclasses.replace(report, checks=_checks(report, task))
+    checks = tuple(check for check in report.checks if check.task == task)
+    return dataclasses.replace(report, checks=checks)
 
 
-def _page(student: str, rows: list[tuple[Request, Report, Change | None]]) -> bytes:
+def _page(student: str, rows: list[Answer]) -> bytes:
     title = f"{student}: your requests"
     body = [f"<h1>{text(title)}</h1>"]
     for request, report, change in rows:

@@ -1,21 +1,25 @@
-"""The roster, a CSV, and the assignment of entries to students.
+"""The roster, a CSV, the assignment of entries to students, and remarks on submissions.
 
 Columns: `student` (the id that reports and gradebook carry), and where wanted `name`, `email`,
 `folder` (what the entry is called, if not by one of these). Canvas's exported gradebook and
-Moodle's grading worksheet will do as they are, see `grader.batch.platforms`.
+Moodle's grading worksheet will do as they are, see `grader.batch.platforms`. Remarks are for staff:
+late, twice, similar to another; no points.
 """
 
 import hashlib
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import datetime, timezone
 from pathlib import Path
 
 from grader.batch.handins import FolderEntry
-from grader.batch.platforms import CANVAS_ID, MOODLE_ID, identify
+from grader.batch.platforms import CANVAS_ID, MOODLE_ID, columns_of, identify
 from grader.core.csv_rows import read_rows
+from grader.core.outcomes import Report
 from grader.core.text import one_line
+from grader.reports.course_rules import format_span
+from grader.reports.similarity import Pair
 from kws.errors import UsageError, did_you_mean
 
 KNOWN = ("student", "name", "email", "folder")
@@ -23,6 +27,8 @@ UNSAFE = re.compile(  # in a file name on some system; control codes, bidi marks
     r'[/\\:*?"<>|\x00-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069\ud800-\udfff\ufffe\uffff]'
 )
 LONGEST = 200  # bytes of an id: a file system takes names of 255, and ours have more in them
+Key = tuple[str, str]  # student, assignment
+NAMED = 3  # others with similar work; more are counted
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -53,7 +59,7 @@ class StudentSubmission:
 def read_roster(path: Path) -> tuple[RosterStudent, ...]:
     """Read the students of a roster; UsageError names file and line."""
     rows = list(read_rows(path))
-    head = [cell.strip().lower() for cell in rows[0][1]] if rows else []
+    head = columns_of(rows[0][1]) if rows else []
     of_platform = CANVAS_ID in head or MOODLE_ID in head
     if not of_platform:
         _check_head(path, head)
@@ -85,8 +91,9 @@ def _check_head(path: Path, head: Sequence[str]) -> None:
     if "student" not in head:
         near = did_you_mean("student", head)
         raise UsageError(
-            f"the roster {path} has no column 'student'{near}: "
-            f"its first line names the columns, of {', '.join(KNOWN)}"
+            f"the roster {path} has no column 'student'{near}: its first line names the columns, "
+            f"of {', '.join(KNOWN)}; an export of Canvas has 'SIS Login ID', one of Moodle "
+            "'Identifier': set Moodle's language to English to download and to upload it"
         )
     for name in head:
         if name and name not in KNOWN:
@@ -187,3 +194,80 @@ def _whose(entry: FolderEntry, roster: Sequence[RosterStudent]) -> RosterStudent
             if found:
                 return found[0]
     return None
+
+
+@dataclass(frozen=True, kw_only=True)
+class GradedSubmission:
+    submission: StudentSubmission
+    report: Report
+    kept: bool = False
+    faults: tuple[str, ...] = ()
+
+    @property
+    def key(self) -> Key:
+        return self.submission.student, self.report.assignment
+
+
+def read_deadline(text: str, *, option: str = "--deadline") -> datetime:
+    """An ISO date and time; without an offset in this machine's time zone."""
+    try:
+        when = datetime.fromisoformat(text.strip().replace("Z", "+00:00"))
+    except ValueError:
+        raise UsageError(
+            f"{option} {text!r} is not a date: write 2025-03-01T23:59, or 2025-03-01T23:59+01:00"
+        ) from None
+    return when.astimezone()
+
+
+def lateness(submission: StudentSubmission, deadline: datetime | None) -> str:
+    entry = submission.entry
+    if deadline is not None and entry.when > deadline:
+        when = entry.when.astimezone(timezone.utc).strftime("%Y-%m-%d %H:%M UTC")
+        return f"late by {format_span(entry.when - deadline)} ({when})"
+    # a date that is in time by our deadline or extension counts more than Canvas's mark
+    return "late, according to its file name" if entry.marked and deadline is None else ""
+
+
+def several(names: Sequence[str]) -> str:
+    """
+    >>> several(["bob", "cy"]), several(["bob", "cy", "di", "eva", "flo"])
+    ('bob, cy', 'bob, cy, di and 2 others')
+    """
+    more = len(names) - NAMED
+    if more < 2:  # "and 1 other" is not shorter than the name
+        return ", ".join(names)
+    return f"{', '.join(names[:NAMED])} and {more} others"
+
+
+def circumstances(
+    submission: StudentSubmission, deadline: datetime | None = None
+) -> tuple[str, ...]:
+    """Remarks that do not depend on the result: late, more than once, unknown student."""
+    words = [lateness(submission, deadline)]
+    if submission.replaced:
+        others = several([entry.source for entry in submission.replaced])
+        words.append(f"handed in more than once: {submission.entry.source} counts, not {others}")
+    if not submission.known:
+        words.append("not on the roster")
+    return tuple(word for word in words if word)
+
+
+def remarks(
+    graded: Sequence[GradedSubmission],
+    deadline_of: Callable[[str, str], datetime | None] = lambda student, number: None,
+    similar: Sequence[Pair] = (),
+) -> dict[Key, tuple[str, ...]]:
+    resembling: dict[Key, list[str]] = {}
+    for pair in similar:
+        for student in pair.students:
+            resembling.setdefault((student, pair.assignment), []).append(pair.other(student))
+    found = {}
+    for one in graded:
+        words = list(circumstances(one.submission, deadline_of(*one.key)))
+        if one.key in resembling:
+            words.append(f"similar to {several(sorted(resembling[one.key]))}: see similar.html")
+        if one.faults:
+            words.append(f"attempts that failed: {'; '.join(one.faults)}")
+        if words:
+            found[one.key] = tuple(words)
+    return found

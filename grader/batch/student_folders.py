@@ -17,20 +17,13 @@ from pathlib import Path
 
 from grader.batch.handins import CANVAS, MOODLE
 from grader.batch.output import RELEASED, Store
-from grader.batch.remarks import read_deadline
+from grader.batch.roster import read_deadline
 from kws.errors import UsageError
 from kws.files import write_bytes, write_text, zip_bytes
+from kws.settings import as_toml
 
 PAGE, REQUEST = "feedback.html", "regrade.toml"
-REQUEST_TEXT = """\
-# To request regrading of a task: fill in a task and a reason, and send this file to the staff.
-# Several tasks: copy the last three lines.
-student = "{student}"
-
-[[request]]
-task = ""    # as on your page: "2.4"
-reason = ""  # what is right in your answer, in a sentence or two
-"""
+REQUEST_TEXT = Path(__file__).with_name("regrade_template.toml")
 
 
 def release_feedback(graded: Path, out: Path, not_before: str | None = None) -> list[str]:
@@ -54,7 +47,8 @@ def release_feedback(graded: Path, out: Path, not_before: str | None = None) -> 
     with store.locked():
         for student, data in pages.items():
             write_bytes(out / "students" / student / PAGE, data)
-            text = REQUEST_TEXT.format(student=student.replace("\\", "\\\\").replace('"', '\\"'))
+            named = f"student = {as_toml(student)}"
+            text = REQUEST_TEXT.read_text(encoding="utf-8").replace('student = ""', named)
             write_text(out / "students" / student / REQUEST, text)
         written, outside = [out / "students"], []
         zips = {"canvas.zip": _for_canvas, "moodle.zip": _for_moodle}

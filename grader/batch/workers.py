@@ -4,10 +4,8 @@ The secret seed is sent with the jobs: use tls:// in an untrusted network. A wor
 required tier of isolation refuses.
 """
 
-import os
 import threading
 from collections.abc import Iterator, Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
 from grader.batch.client import Evaluator, EvaluatorDied, EvaluatorInfo, grade_with_retry
@@ -43,7 +41,9 @@ class Workers:
         self._evaluator: Evaluator | None = None
         self._leaving = False
         if scheduler:
-            self._environ = environ or {SEED: _seed()}
+            from grader.core.seed import DEVELOPMENT, read_seed_text  # imports torch
+
+            self._environ = environ or {SEED: read_seed_text() or DEVELOPMENT}
             self._pool = Cluster(scheduler, workers)
         else:
             self._environ = environ or {}
@@ -127,12 +127,3 @@ def _evaluator(required: str | None, environ: Mapping[str, str]) -> Evaluator:
                 other.retire()
             _kept[:] = [Evaluator(required, environ)]
         return _kept[0]
-
-
-def _seed() -> str:
-    from grader.core.seed import DEVELOPMENT, FILE_VARIABLE, read_seed
-
-    read_seed()  # refuses a bad one
-    if file := os.environ.get(FILE_VARIABLE):
-        return Path(file).read_text(encoding="utf-8")
-    return os.environ.get(SEED, DEVELOPMENT)

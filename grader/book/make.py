@@ -21,7 +21,7 @@ from grader.authoring.build import build_notebook, read_solution
 from grader.authoring.kit import TEXTS
 from grader.authoring.leaks import Secret, find_leaks
 from grader.book.api import pages as api_pages
-from grader.book.site import all_answers, asked_hosts, broken_links, leaks, withheld_code
+from grader.book.site import all_answers, broken_links, external_hosts, leaks, withheld_code
 from grader.course.mistakes.planted import solution
 from grader.selftest.demo import run_notebook
 from kws.errors import UsageError
@@ -153,7 +153,7 @@ def refuse_faults(site: Path) -> None:
         raise UsageError(f"the book would leak: {'; '.join(found)}: remove it there")
     if found := broken_links(site):
         raise UsageError(f"the book has broken links: {'; '.join(found)}: correct them")
-    if found := asked_hosts(site):
+    if found := external_hosts(site):
         raise UsageError(
             f"pages of the book load from other hosts, {', '.join(sorted(found))}: copy it"
         )

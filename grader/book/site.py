@@ -126,7 +126,7 @@ def _joined(path: PurePosixPath) -> str:
     return "/".join(parts)
 
 
-def asked_hosts(site: Path) -> set[str]:
+def external_hosts(site: Path) -> set[str]:
     """Other hosts that a browser would load scripts, styles, pictures or sounds from."""
     hosts = set()
     for path in _files(site):

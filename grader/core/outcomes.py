@@ -58,7 +58,7 @@ class Verdict(str, Enum):
 
 @dataclass(frozen=True, kw_only=True)
 class Figure:
-    """A picture for the student's page, as data: `grader.reports.figures` draws each `kind`.
+    """A picture for the student's page, as data: `grader.reports.html` draws each `kind`.
 
     kind "confusion": data has `labels` (C strings) and `counts` (C rows of C whole numbers).
     kind "curve": data has `x`, `y` (equally long lists of numbers), `x_label`, `y_label`.

@@ -17,7 +17,7 @@ from grader.authoring.markers import read_percent
 from grader.authoring.reference import Results
 from grader.course.mistakes.planted import solution
 from kws.course.checking import Listener, compared, forget_checks, lines_go_to
-from kws.course.folders import task_of
+from kws.course.notebooks import task_of
 
 
 @cache

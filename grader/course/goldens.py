@@ -7,8 +7,9 @@ code.
 
 import json
 import math
+import sys
 import warnings
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -23,8 +24,8 @@ from grader.course.mistakes.mistake import Mistake
 from grader.course.mistakes.planted import edited, planted, solution
 from grader.course.trials import mistaken_answers, our_answers
 from kws.course.compare import COUNTED, Record
-from kws.course.folders import COURSE, task_of
 from kws.course.goldens import FILE, raised
+from kws.course.notebooks import COURSE, task_of
 from kws.course.trial import ATOL, PUBLIC_SEED, RTOL, Trial, all_trials
 from kws.errors import UsageError
 from kws.files import write_text
@@ -38,11 +39,12 @@ def golden_path(number: str) -> Path:
     return COURSE / ASSIGNMENTS[number].folder / FILE
 
 
-def write_goldens(*, check: bool = False, only: str | None = None) -> list[str]:
-    """Write the stale files, all or `only` one; with `check` only name them."""
+def write_goldens(*, check: bool = False, only: Collection[str] | None = None) -> list[str]:
+    """Write the stale files, all or `only` some; with `check` only name them."""
     refuse_incomplete()
     stale = []
-    for number in [only] if only else ASSIGNMENTS:
+    for number in only or ASSIGNMENTS:
+        print(f"{number}: running every mistake", file=sys.stderr)
         path, text = golden_path(number), golden_text(number)
         if not path.is_file() or not is_current(path.read_text(encoding="utf-8"), text):
             stale.append(path.relative_to(ROOT).as_posix())

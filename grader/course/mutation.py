@@ -107,7 +107,7 @@ def _named(number: str, mistake: Mistake) -> dict[str, bool]:
             for edit in fitting:
                 text = text.replace(*edit)
     answers = load_answers(exported_cells(solution(number), text), f"{mistake.name} in other code")
-    asked: dict[str, set[str]] = {"visible": set(), "hidden": set()}
+    questions: dict[str, set[str]] = {"visible": set(), "hidden": set()}
     for trial in (one for one in all_trials(number) if one.task == mistake.task):
         found: list[Any] = []
         golden = goldens(number)[trial.id]
@@ -117,16 +117,16 @@ def _named(number: str, mistake: Mistake) -> dict[str, bool]:
             found.append(value)
             raises = isinstance(value, BaseException)
             if raises or not record.agrees(value, trial.rtol, trial.atol):
-                asked["visible"].add(golden.question(found, trial.rtol, trial.atol))
+                questions["visible"].add(golden.question(found, trial.rtol, trial.atol))
                 break
         seed = Seed("other code").number(trial.id) % 2**32
         try:
             expect_as_ours(trial, [*trial.results(answers, seed=seed, hidden=True)], seed)
         except Failure as failure:
-            asked["hidden"].add(failure.hint)
+            questions["hidden"].add(failure.hint)
         except Exception:
             continue  # the student reads the error and its line
-    return {kind: mistake.question in each for kind, each in asked.items() if each}
+    return {kind: mistake.question in each for kind, each in questions.items() if each}
 
 
 @cache

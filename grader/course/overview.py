@@ -57,11 +57,11 @@ def minutes(cells: list[SolutionCell]) -> float:
     ]
     words = sum(len(source.split()) for source in text)
     lines = sum(bool(line.strip()) for source in given for line in source.splitlines())
-    asked = sum(source.count(question) for source in text for question in QUESTIONS)
+    folded = sum(source.count(question) for source in text for question in QUESTIONS)
     reading = words / WORDS + lines / CODE
     written = sum("written" in cell.tags and cell.kind == "markdown" for cell in cells)
     return (
-        reading + ANSWER * len(answers) + QUESTION * asked + TASK * len(tasks) + WRITTEN * written
+        reading + ANSWER * len(answers) + QUESTION * folded + TASK * len(tasks) + WRITTEN * written
     )
 
 

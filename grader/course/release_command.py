@@ -1,5 +1,6 @@
 """The commands `release` and `new` of `python -m grader`."""
 
+import sys
 from pathlib import Path
 from typing import Annotated
 
@@ -23,20 +24,26 @@ def release(
     zip_path: Annotated[
         Path | None, typer.Option("--zip", metavar="OUT", help="Write the student kit to this zip.")
     ] = None,
+    badge: Annotated[
+        str | None,
+        typer.Option(metavar="URL", help="Of the kit's notebooks online; its README links there."),
+    ] = None,
 ) -> None:
     """Build notebooks and goldens from the solutions, and with --zip the student kit."""
-    from grader.adapters import get_assignment
+    from grader.adapters import ASSIGNMENTS, get_assignment
     from grader.authoring.release import release as release_notebooks
     from grader.authoring.release import release_kit
     from grader.course.goldens import write_goldens
 
-    if through is not None and zip_path is None:
-        raise UsageError("--through limits the kit: give --zip OUT as well")
+    if (through or badge) and zip_path is None:
+        raise UsageError("--through and --badge are of the kit: give --zip OUT as well")
     if check and zip_path is not None:
         raise UsageError("--check writes nothing: leave out --zip or --check")
     if assignment is not None and zip_path is not None:
         raise UsageError("a kit is made of all its assignments: leave out --zip or --assignment")
-    only = get_assignment(assignment).number if assignment else None
+    only = [get_assignment(assignment).number] if assignment else None
+    if through is not None:
+        only = [number for number in ASSIGNMENTS if number <= get_assignment(through).number]
     stale = [*release_notebooks(check=check, only=only), *write_goldens(check=check, only=only)]
     for name in stale:
         print(f"{'stale: ' if check else 'written: '}{name}")
@@ -45,7 +52,8 @@ def release(
             raise typer.Exit(1)
         print("notebooks and goldens are current")
     if zip_path is not None:
-        kit = release_kit(zip_path, through)
+        print("the kit: looking for answers and hidden checks in it", file=sys.stderr)
+        kit = release_kit(zip_path, through, badge=badge)
         print(f"written: {zip_path} ({len(kit.files)} files)")
         print(f"  withheld: {len(kit.modules.withheld)} modules that students write later")
         print(f"  left out: {len(kit.modules.along)} modules that need one of these")
@@ -63,7 +71,6 @@ def new(
     Its notebook and goldens are built; a line names the files to edit, and what to run next.
     """
     import subprocess
-    import sys
 
     from grader.authoring.new_assignment import write_assignment
 

@@ -21,13 +21,11 @@ from grader.core.seed import Seed
 from grader.course.mistakes.planted import mistaken, planted, solution
 from grader.grading.feedback import Failure
 from kws.course.compare import Record, difference
-from kws.course.goldens import goldens
+from kws.course.goldens import OR, goldens
 from kws.course.trial import Trial, find_trial
 
-ENOUGH, WIDE = (
-    10_000,
-    4,
-)  # numbers that any result may have; times those of ours that a large one may
+# numbers that any result may have; times those of ours that a large one may
+ENOUGH, WIDE = 10_000, 4
 MOST_RECORDS = 8  # wrong results of one trial by which a mistake is known
 
 
@@ -91,16 +89,29 @@ def _fingerprint(trial: Trial, expected: Results, measured: Results) -> dict[str
 
 
 def _question(trial: Trial, results: Results, seed: int) -> str:
-    for position, mistake in enumerate(planted(trial.number).mistakes):
-        if mistake.task == trial.task:
-            theirs = _mistaken_results(trial, position, seed)
-            if len(theirs) >= len(results) and all(
-                not isinstance(other, BaseException)
-                and difference(value, other, trial.rtol, trial.atol) is None
-                for (_, value), (_, other) in zip(results, theirs, strict=False)
-            ):
-                return mistake.question
-    return ""
+    """The questions of all mistakes with these results; "" if none."""
+    found = [
+        mistake.question
+        for position, mistake in enumerate(planted(trial.number).mistakes)
+        if mistake.task == trial.task and _gives(trial, position, seed, results)
+    ]
+    return OR.join(dict.fromkeys(found))
+
+
+def _gives(trial: Trial, position: int, seed: int, results: Results) -> bool:
+    """Whether a mistake has these first results; the trial stops at one that differs."""
+    answers, matching = mistaken_answers(trial.number, position), 0
+    try:
+        theirs = trial.results(answers, seed=seed, hidden=True)
+        if trial.measure is not None:
+            theirs = iter(trial.measured([*theirs], hidden=True))
+        for (_, value), (_, other) in zip(results, theirs, strict=False):
+            if difference(value, other, trial.rtol, trial.atol) is not None:
+                return False
+            matching += 1
+    except Exception:  # of the mistake
+        return False
+    return matching == len(results)
 
 
 @cache
@@ -147,11 +158,6 @@ def size_of_value(value: Any, most: float = math.inf) -> int:
 def mistaken_answers(number: str, position: int) -> Mapping[str, Any]:
     text = mistaken(number, [planted(number).mistakes[position]]).decode()
     return load_answers(exported_cells(solution(number), text), f"mistake {position} of {number}")
-
-
-@cache
-def _mistaken_results(trial: Trial, position: int, seed: int) -> Results:
-    return try_trial(trial, mistaken_answers(trial.number, position), seed, hidden=True)
 
 
 def _raise_ours(results: Results) -> None:

@@ -20,7 +20,7 @@ from typing import Any
 
 from grader import ROOT
 from grader.adapters import Assignment, added_path
-from grader.core.held_out import fingerprint
+from grader.core.seed import held_out_digest
 from kws.errors import UsageError
 
 MARKER = (
@@ -113,7 +113,7 @@ def needed(assignment: Assignment, task_id: str) -> tuple[str, ...]:
 def checks_digest(assignment: Assignment, *, retrain: bool = False) -> str:
     """SHA-256 of all that determines points: checks, grader, kws, recordings, `retrain`."""
     deciding = f"{assignment!r} {retrain} {_sources_digest(assignment.stem)}"
-    deciding += fingerprint(assignment.stem[:2])
+    deciding += held_out_digest(assignment.stem[:2])
     return hashlib.sha256(deciding.encode()).hexdigest()
 
 

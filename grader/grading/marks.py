@@ -76,14 +76,14 @@ def read_marks(
                 "comment with commas or line breaks"
             )
         cells = dict(zip(head, row, strict=True))
-        asked = one_line(cells["question"]).strip()
-        if asked not in questions:
+        question = one_line(cells["question"]).strip()
+        if question not in questions:
             raise UsageError(
-                f"{where}: no question {asked!r}{did_you_mean(asked, questions)}: "
+                f"{where}: no question {question!r}{did_you_mean(question, questions)}: "
                 f"there is {', '.join(questions)}"
             )
         if by_code and seed is not None:
-            known = {answer_code(seed, one, asked): one for one in students or ()}
+            known = {answer_code(seed, one, question): one for one in students or ()}
         who = cells["answer" if by_code else "student"].strip()
         if students is None and who:
             known[who] = without_guard(who)
@@ -94,11 +94,11 @@ def read_marks(
             if comment:
                 raise UsageError(f"{where}: a comment without points: give points, or remove it")
             continue
-        value = _points(cells["points"], where, questions[asked], semicolons)
-        mark = MarkRow(student=known[who], question=asked, points=value, comment=comment)
-        if any((one.student, one.question) == (mark.student, asked) for one in found):
+        value = _points(cells["points"], where, questions[question], semicolons)
+        mark = MarkRow(student=known[who], question=question, points=value, comment=comment)
+        if any((one.student, one.question) == (mark.student, question) for one in found):
             raise UsageError(
-                f"{where}: {who} has points for {asked} above: remove one of the lines"
+                f"{where}: {who} has points for {question} above: remove one of the lines"
             )
         found.append(mark)
     return found

@@ -3,9 +3,9 @@
     pytest grader/ [--submission PATH] [--assignment 03] [--results results.json]
 
 pytest is the evaluator: it has expected values and hidden data, and never runs a student's code,
-which `fixtures.py` calls in a process of `grader.sandbox`. A check is recorded by what it raised,
-not by what pytest reports. Exit code: 0 if all points were earned, 1 if not, 2 and above if the run
-failed.
+which `grader/conftest.py` calls in a process of `grader.sandbox`. A check is recorded by what it
+raised, not by what pytest reports. Exit code: 0 if all points were earned, 1 if not, 2 and above if
+the run failed.
 
 The hooks at the end of this file make the plugin `Grading` from the command line; `in_process.py`
 makes its own.
@@ -30,13 +30,12 @@ from grader.core.outcomes import CheckResult, Reason, Record, Report, Stopped
 from grader.core.seed import read_seed
 from grader.core.written import Mark, with_written
 from grader.grading.checks import MARKER, Check, read_check, verify
-from grader.grading.grading_run import GradingRun, by_assignment, judge, not_run
+from grader.grading.grading_run import GradingRun, by_assignment, judge, not_run, task_code
 from grader.grading.marks import marks_of, names_in
 from grader.grading.printing import Printer
-from grader.grading.student_program import task_code
 from grader.reports.write import write_crash, write_results
 from grader.sandbox import Sandbox, Tier, read_gpu
-from grader.submission.written_cells import find_answers
+from grader.submission.ipynb import find_answers
 from kws.errors import UsageError
 
 GRADER = ROOT / "grader"
@@ -324,8 +323,8 @@ def _read_marks(config: pytest.Config) -> dict[str, Mark]:
         raise UsageError("--marks: whose marks? give --student, or Gradescope's --metadata")
     if not option.marks:
         return {}
-    asked = {each.id: each for number in ASSIGNMENTS for each in written_questions(number)}
-    return marks_of(folder / option.marks, asked, names)
+    questions = {each.id: each for number in ASSIGNMENTS for each in written_questions(number)}
+    return marks_of(folder / option.marks, questions, names)
 
 
 def require_tier(sandbox: Sandbox, name: str | None) -> None:

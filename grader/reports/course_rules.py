@@ -26,7 +26,7 @@ Steps = Annotated[
     tuple[tuple[NonNegative, Fraction], ...],
     Meta(description="pairs of hours and share, [[6, 0.1], [48, 0.5]]"),
 ]
-Names = Annotated[tuple[str, ...], Meta(description='a list of student ids, ["ada", "bob"]')]
+Names = Annotated[tuple[str, ...], Meta(description='a list such as ["ada", "bob"] or ["01"]')]
 Points = Annotated[float, Meta(gt=0, le=FINITE, description="a number above 0")]
 
 
@@ -65,7 +65,7 @@ class Integrity:
 
 @dataclass(frozen=True, kw_only=True)
 class Board:
-    looks: Annotated[int, Meta(ge=1, description="a whole number from 1")] = 5
+    entries: Annotated[int, Meta(ge=1, description="a whole number from 1")] = 5
     names: Mapping[str, str] = field(default_factory=dict)  # student -> name of their choice
 
 
@@ -78,6 +78,7 @@ class CourseRules:
     leaderboard: Board = field(default_factory=Board)
     assignments: Mapping[str, AssignmentRules] = field(default_factory=dict)
     groups: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    excused: Mapping[str, tuple[str, ...]] = field(default_factory=dict)  # student -> assignments
     # student or group -> assignment -> deadline
     extensions: Mapping[str, Mapping[str, datetime]] = field(default_factory=dict)
 
@@ -92,10 +93,10 @@ class CourseRules:
         return [student, *(name for name, people in self.groups.items() if student in people)]
 
     def strangers(self, students: Iterable[str]) -> list[str]:
-        """Who is in a group, has an extension or a name, and is not one of `students`; sorted."""
+        """Who is named by the rules, and is not one of `students`; sorted."""
         named = {student for people in self.groups.values() for student in people}
         named |= {name for name, dates in self.extensions.items() if dates}
-        return sorted({*named, *self.leaderboard.names} - {*self.groups, *students})
+        return sorted({*named, *self.excused, *self.leaderboard.names} - {*self.groups, *students})
 
     def grade(self, report: Report, when: datetime | None) -> "Grade":
         """The grade of a report submitted at `when`."""
@@ -116,8 +117,8 @@ class CourseRules:
     ) -> tuple[float, list[str]]:
         """Weighted share of all points over `numbers`, and the dropped assignments.
 
-        What was not handed in counts 0. Dropped are those of the smallest share, the first of
-        equals; the remaining weights are rescaled.
+        What was not handed in counts 0, unless `numbers` leaves it out. Dropped are those of the
+        smallest share, the first of equals; the remaining weights are rescaled.
         """
         shares = {number: grades[number].share if number in grades else 0.0 for number in numbers}
         dropped = sorted(shares, key=lambda number: (shares[number], number))[: self.drop_lowest]
@@ -176,7 +177,7 @@ def read_rules(path: Path) -> CourseRules:
     except (OSError, UnicodeDecodeError) as error:
         raise UsageError(f"{path} cannot be read ({error}): name the course.toml") from None
     where, named = str(path), {}
-    for section in ("assignments", "groups", "extensions"):
+    for section in ("assignments", "groups", "excused", "extensions"):
         named[section] = table.pop(section, {})
         if not isinstance(named[section], dict):
             raise UsageError(f"{where}: {section} is a section: write [{section}] above its keys")
@@ -188,10 +189,13 @@ def read_rules(path: Path) -> CourseRules:
         )
         for number, row in named["assignments"].items()
     }
-    groups = {
-        name: convert(Names, people, where, f"groups.{name}")
-        for name, people in named["groups"].items()
-    }
+    groups, excused = (
+        {name: convert(Names, x, where, f"{key}.{name}") for name, x in named[key].items()}
+        for key in ("groups", "excused")
+    )
+    for name, numbers in excused.items():
+        for number in numbers:
+            _number(number, where, f"excused.{name}")
     everybody = [student for people in groups.values() for student in people]
     twice = sorted({student for student in everybody if everybody.count(student) > 1})
     if twice:
@@ -206,7 +210,8 @@ def read_rules(path: Path) -> CourseRules:
         for name, row in named["extensions"].items()
     }
     rules = from_table(CourseRules, table, where)
-    return replace(rules, assignments=assignments, groups=groups, extensions=extensions)
+    rules = replace(rules, assignments=assignments, groups=groups)
+    return replace(rules, excused=excused, extensions=extensions)
 
 
 def _number(number: str, where: str, section: str) -> str:

@@ -13,7 +13,7 @@ count too. Tabs and line breaks become blanks. `without_guard` removes the apost
 import csv
 import io
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 
 from grader.core.outcomes import Report, Verdict
 from grader.core.text import one_line
@@ -48,7 +48,7 @@ def gradebook(
             for a person.
         grades: what the rules of the course make of a report, for five columns more.
     """
-    reports = _sorted(reports)
+    reports = sorted(reports, key=_key)
     named = {**(names or {}), **(missing or {})}
     checks: dict[str, None] = {}
     for report in reports:
@@ -109,8 +109,9 @@ def totals(
     rows = [["student", "name", *numbers, "dropped", "total"]]
     for student in sorted({*names, *(student for student, _ in grades)}):
         own = {number: grade for (name, number), grade in grades.items() if name == student}
-        share, dropped = rules.total(own, numbers)
-        is_open = any(own[number].is_open for number in numbers if number in own)
+        counted = [number for number in numbers if number not in rules.excused.get(student, ())]
+        share, dropped = rules.total(own, counted)
+        is_open = not counted or any(own[number].is_open for number in counted if number in own)
         settled = {number: points(one.final) for number, one in own.items() if not one.is_open}
         cells = [settled.get(number, "") for number in numbers]
         total = "" if is_open else f"{100 * share:.1f}"
@@ -118,38 +119,29 @@ def totals(
     return as_csv(rows)
 
 
-def canvas(reports: Sequence[Report], names: Mapping[str, str] | None = None) -> bytes:
+def canvas(
+    grades: Mapping[tuple[str, str], Grade], names: Mapping[str, str] | None = None
+) -> bytes:
     """One line per student, one column per assignment; Canvas matches them by login.
 
     With an export of Canvas's gradebook as the roster: `grader.batch.platforms`.
     """
-    reports = _sorted(reports)
-    titles = {report.assignment: report.title for report in sorted(reports, key=_assignment)}
-    most = {number: 0.0 for number in titles}
-    cells: dict[str, dict[str, str]] = {}
-    for report in reports:
-        most[report.assignment] = max(most[report.assignment], report.max_score)
-        cells.setdefault(report.student, {})[report.assignment] = (
-            "" if report.open_points else points(report.score)
-        )
-    rows = [[*CANVAS_COLUMNS, *(f"{number} {title}" for number, title in titles.items())]]
-    rows.append(["    Points Possible", "", "", "", "", *(points(most[n]) for n in titles)])
-    for student, row in cells.items():
-        name = (names or {}).get(student, student)
-        rows.append([name, "", "", student, "", *(row.get(number, "") for number in titles)])
+    numbers = sorted({number for _, number in grades})
+    of = {
+        number: [grade for key, grade in grades.items() if key[1] == number] for number in numbers
+    }
+    rows = [[*CANVAS_COLUMNS, *(f"{number} {of[number][0].title}" for number in numbers)]]
+    most = [points(max(grade.most for grade in of[number])) for number in numbers]
+    rows.append(["    Points Possible", "", "", "", "", *most])
+    for student in sorted({student for student, _ in grades}):
+        own = [grades.get((student, number)) for number in numbers]
+        cells = ["" if one is None or one.is_open else points(one.final) for one in own]
+        rows.append([(names or {}).get(student, student), "", "", student, "", *cells])
     return as_csv(rows)
 
 
 def _key(report: Report) -> tuple[str, str]:
     return report.student, report.assignment
-
-
-def _assignment(report: Report) -> str:
-    return report.assignment
-
-
-def _sorted(reports: Iterable[Report]) -> list[Report]:
-    return sorted(reports, key=lambda report: (report.student, report.assignment))
 
 
 def as_csv(rows: Sequence[Sequence[str]], *, guard: bool = True) -> bytes:

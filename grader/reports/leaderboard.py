@@ -1,9 +1,9 @@
 """Leaderboard: the share of hidden examples that each trained model gets right, with intervals.
 
 The last check of an assignment that measured a share counts, except `--retrain`. Each measured
-submission is a look. Looks per student are limited, to prevent tuning on the hidden examples (Blum
-and Hardt 2015, "The Ladder"); the best one is ranked. Another secret seed means other examples, and
-a new board.
+submission is an entry. Entries per student are limited, to prevent tuning on the hidden examples
+(Blum and Hardt 2015, "The Ladder"); the best one is ranked. Another secret seed means other
+examples, and a new board.
 """
 
 from collections.abc import Mapping, Sequence
@@ -22,7 +22,7 @@ some of many that could have been drawn."""
 
 
 @dataclass(frozen=True, kw_only=True)
-class Look:
+class LeaderboardEntry:
     """One measured submission: `digest` of its bytes; `correct` of `n` examples were right."""
 
     digest: str
@@ -37,7 +37,9 @@ class Look:
         return Proportion(correct=self.correct, n=self.n)
 
 
-Looks = dict[str, dict[str, list[Look]]]  # assignment -> student -> looks, the oldest first
+Entries = dict[
+    str, dict[str, list[LeaderboardEntry]]
+]  # assignment -> student -> entries, the oldest first
 
 
 def measured_check(report: Report) -> CheckResult | None:
@@ -46,55 +48,57 @@ def measured_check(report: Report) -> CheckResult | None:
     return found[-1] if found else None
 
 
-def add_looks(looks: Looks, reports: Sequence[Report], most: int) -> int:
-    """Add new measurements, up to `most` looks per student; return how many were over the limit."""
+def add_entries(entries: Entries, reports: Sequence[Report], most: int) -> int:
+    """Add new entries, up to `most` per student; return how many were over the limit."""
     refused = 0
     for report in reports:
         check = measured_check(report)
         if check is None or check.measured is None:
             continue
         correct, n = check.measured
-        look = Look(digest=report.digest, seed_id=report.seed_id, correct=correct, n=n)
-        own = looks.setdefault(report.assignment, {}).setdefault(report.student, [])
-        own[:] = [each for each in own if each.seed_id == look.seed_id]
-        if look.digest in {each.digest for each in own}:
+        entry = LeaderboardEntry(digest=report.digest, seed_id=report.seed_id, correct=correct, n=n)
+        own = entries.setdefault(report.assignment, {}).setdefault(report.student, [])
+        own[:] = [each for each in own if each.seed_id == entry.seed_id]
+        if entry.digest in {each.digest for each in own}:
             continue
         if len(own) < most:
-            own.append(look)
+            own.append(entry)
         else:
             refused += 1
     return refused
 
 
-def rank(looks: Mapping[str, Sequence[Look]]) -> list[tuple[int, str, Look]]:
-    """Rank, student and best look, the best first; equal shares have the same rank."""
-    best = {who: max(own, key=lambda look: look.measured.value) for who, own in looks.items()}
+def rank(
+    entries: Mapping[str, Sequence[LeaderboardEntry]],
+) -> list[tuple[int, str, LeaderboardEntry]]:
+    """Rank, student and best entry, the best first; equal shares have the same rank."""
+    best = {who: max(own, key=lambda entry: entry.measured.value) for who, own in entries.items()}
     order = sorted(best, key=lambda who: (-best[who].measured.value, who))
     values = [best[who].measured.value for who in order]
     return [(1 + values.index(best[who].measured.value), who, best[who]) for who in order]
 
 
-def read_looks(table: Mapping[str, Mapping[str, Sequence[Mapping]]]) -> Looks:
+def read_entries(table: Mapping[str, Mapping[str, Sequence[Mapping]]]) -> Entries:
     return {
-        number: {who: [Look(**each) for each in own] for who, own in students.items()}
+        number: {who: [LeaderboardEntry(**each) for each in own] for who, own in students.items()}
         for number, students in table.items()
     }
 
 
-def as_table(looks: Looks) -> dict[str, dict[str, list[dict]]]:
+def as_table(entries: Entries) -> dict[str, dict[str, list[dict]]]:
     return {
         number: {who: [asdict(each) for each in own] for who, own in sorted(students.items())}
-        for number, students in sorted(looks.items())
+        for number, students in sorted(entries.items())
     }
 
 
 def leaderboard_page(
-    looks: Looks, titles: Mapping[str, str], names: Mapping[str, str], most: int
+    entries: Entries, titles: Mapping[str, str], names: Mapping[str, str], most: int
 ) -> bytes:
     """The page for students; `names` are pseudonyms, where students chose one."""
     from kws.metrics import percent
 
-    boards = {number: rank(students) for number, students in sorted(looks.items()) if students}
+    boards = {number: rank(students) for number, students in sorted(entries.items()) if students}
     title = "Leaderboard"
     body = [f"<h1>{title}</h1>", f'<p class="soft">{text(CAUTION)}</p>']
     body += contents(
@@ -104,20 +108,20 @@ def leaderboard_page(
         body.append(f'<h2 id="a{number}">{text(titles.get(number, number))}</h2>')
         body.append('<div class="wide"><table><thead><tr>')
         body += ["<th>rank</th><th>name</th>"]
-        heads = ("right", "95 % interval", "", "examples", f"looks of {most}")
+        heads = ("right", "95 % interval", "", "examples", f"entries of {most}")
         body += [f'<th class="number">{head}</th>' for head in heads]
         body += ["<th>0 to 100 %</th>"]
         body.append("</tr></thead><tbody>")
         first = rows[0][2].measured
-        for at, (place, who, look) in enumerate(rows):
-            own = look.measured
+        for at, (place, who, entry) in enumerate(rows):
+            own = entry.measured
             overlaps = "=" if at and own.high >= first.low else ""
             cells = (
                 f"{percent(own.value)} %",
                 f"{percent(own.low)}–{percent(own.high)}",
                 overlaps,
                 str(own.n),
-                str(len(looks[number][who])),
+                str(len(entries[number][who])),
             )
             row = "".join(f'<td class="number">{cell}</td>' for cell in cells)
             name = f'<th scope="row">{text(names.get(who, ANONYMOUS))}</th>'

@@ -7,8 +7,7 @@ from types import MappingProxyType
 from grader.adapters import ASSIGNMENTS
 from grader.core.outcomes import CheckResult, Report, Verdict
 from grader.reports.course_rules import Grade
-from grader.reports.figures import svg
-from grader.reports.html import contents, document, text
+from grader.reports.html import contents, document, svg, text
 from grader.reports.scorecard import (
     by_task,
     earned_of,

@@ -8,11 +8,10 @@ loaded; the server forks a *session* per submission; the session forks a *check*
 Only the last one runs student code.
 """
 
-from grader.sandbox.gpu import Gpu, read_gpu
 from grader.sandbox.program import Code
 from grader.sandbox.remote import RemoteModule, RemoteStudent, Seen
 from grader.sandbox.sandbox import Sandbox, Session
-from grader.sandbox.tier import Limits, Tier
+from grader.sandbox.tier import Gpu, Limits, Tier, read_gpu
 from grader.sandbox.wire import Opaque
 
 __all__ = [

@@ -19,8 +19,7 @@ from pathlib import Path
 
 from grader import ROOT
 from grader.sandbox import landlock, linux, namespaces, seccomp
-from grader.sandbox.gpu import DATA, READ, Gpu
-from grader.sandbox.tier import Limits, Tier
+from grader.sandbox.tier import DATA, READ, Gpu, Limits, Tier
 
 SYSTEM = ("/usr", "/lib", "/lib64", "/etc/ld.so.cache", "/etc/localtime", "/sys/devices/system/cpu")
 DEVICES = (("/dev/null", 1), ("/dev/zero", 0), ("/dev/urandom", 0), ("/dev/random", 0))  # written?

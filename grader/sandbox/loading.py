@@ -96,10 +96,10 @@ class Namespace:
         self, error: BaseException, piece: Piece, names: Sequence[str]
     ) -> Rejection | None:
         if isinstance(error, SyntaxError) and error.filename == piece.where and names:
-            stand = "stands" if len(names) == 1 else "stand"
+            verb = "is" if len(names) == 1 else "are"
             line = error.lineno or piece.line
             message = (
-                f"{' and '.join(names)} {stand} in {piece.where}, "
+                f"{' and '.join(names)} {verb} in {piece.where}, "
                 f"which Python cannot read (line {line}): {error.msg}"
             )
             return Rejection(Reason.MISSING, message, quote(piece.where, line))

@@ -6,25 +6,83 @@ set variable is safest if it does not exist yet.
 
 import contextlib
 import os
+import site
 import socket
 import subprocess
+import sys
 import time
 from collections.abc import Sequence
-from dataclasses import asdict, replace
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
+from grader import ROOT
 from grader.core.outcomes import Reason, Stopped
 from grader.sandbox import session, wire
 from grader.sandbox.connection import Connection, Ended
-from grader.sandbox.gpu import VARIABLE, WEAKNESSES, Gpu
-from grader.sandbox.launch import Launched, launch
 from grader.sandbox.program import Code
 from grader.sandbox.remote import RemoteStudent
-from grader.sandbox.tier import Limits, Tier
+from grader.sandbox.tier import GPU_WEAKNESSES, VARIABLE, Gpu, Limits, Tier
 from kws.errors import UsageError
 
 START = 180.0  # seconds that the server may take to load torch
 BEGIN = 30.0  # and a session to begin
+_BOOT = """
+import gc, site, sys
+gc.disable()  # until all is loaded: what is loaded stays
+root, descriptor, *folders = sys.argv[1:]
+sys.path[:] = [path for path in sys.path if path]
+[site.addsitedir(folder) for folder in folders]
+sys.path.insert(0, root)
+from grader.sandbox import server
+sys.path.remove(root)
+server.main(int(descriptor))
+"""
+
+
+@dataclass(frozen=True)
+class Launched:
+    process: subprocess.Popen[bytes]
+    control: socket.socket
+
+
+def launch() -> Launched:
+    """Start a server. It ends when its socket is closed here."""
+    control, theirs = socket.socketpair()
+    users = [site.getusersitepackages()] if site.ENABLE_USER_SITE else []
+    folders = [folder for folder in users if folder in sys.path]
+    arguments = [str(ROOT), str(theirs.fileno()), *folders]
+    with theirs:
+        process = subprocess.Popen(
+            [sys.executable, "-s", "-c", _BOOT, *arguments],
+            env=_environment(),
+            pass_fds=[theirs.fileno()],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.PIPE,
+            cwd="/",
+            start_new_session=True,
+        )
+    return Launched(process, control)
+
+
+def _environment() -> dict[str, str]:
+    kept = ("HOME", "LD_LIBRARY_PATH", "MPLCONFIGDIR")
+    one = ("OMP", "MKL", "OPENBLAS", "NUMEXPR")
+    return {
+        **{name: os.environ[name] for name in kept if name in os.environ},
+        **{f"{name}_NUM_THREADS": "1" for name in one},
+        "PATH": "/usr/bin:/bin",
+        "LANG": "C.UTF-8",
+        "CUDA_VISIBLE_DEVICES": "",  # a process that has a GPU shows it to itself: `tier.Gpu.show`
+        "PYTORCH_NVML_BASED_CUDA_CHECK": "1",  # CUDA, once begun, cannot be used after a fork
+        "TORCHDYNAMO_DISABLE": "1",  # torch.compile needs a compiler; what it wraps runs as it is
+        "MALLOC_ARENA_MAX": "2",
+        "GLIBC_TUNABLES": "glibc.malloc.hugetlb=1",  # large pages: a fork takes half the time
+        "PYTHONMALLOC": "malloc",  # so Python's objects lie in them too
+        "MPLBACKEND": "Agg",
+        "PYTHONHASHSEED": "0",
+        "PYTHONSAFEPATH": "1",
+    }
 
 
 class Sandbox:
@@ -47,9 +105,9 @@ class Sandbox:
         self._owner = os.getpid()
         server = launched or launch()
         self._process, self._control = server.process, server.control
-        asked = [tier] if tier else sorted(Tier, key=lambda each: -each.strength)
+        tiers = [tier] if tier else sorted(Tier, key=lambda each: -each.strength)
         try:
-            found = self._begin([each.value for each in asked], gpu if gpu and gpu.nodes else None)
+            found = self._begin([each.value for each in tiers], gpu if gpu and gpu.nodes else None)
         except BaseException:
             self.close()
             raise
@@ -63,7 +121,7 @@ class Sandbox:
         no_gpu = found["no_gpu"] if gpu and gpu.nodes else "/dev has no node of NVIDIA's driver"
         self.gpu = gpu if no_gpu is None else None
         if self.gpu:
-            why += WEAKNESSES
+            why += GPU_WEAKNESSES
         elif gpu:
             why.append(f"{VARIABLE}=1 is of no use here, trainings run on the CPU: {no_gpu}")
         self.weaknesses = (*self.tier.weaknesses, *why)
@@ -113,7 +171,7 @@ class Sandbox:
         try:
             self._control.sendall(b"".join(wire.dump(request)))
             self._control.settimeout(START)
-            found = session.read_frame(self._control)
+            found = wire.read_frame(self._control)
             self._control.settimeout(None)
         except (OSError, EOFError):
             self._process.kill()
@@ -144,7 +202,7 @@ class Session:
                 sandbox.hand_over(theirs)
             self._control.settimeout(BEGIN)
             self._control.sendall(b"".join(wire.dump(request)))
-            refused = session.read_frame(self._control)["refused"]
+            refused = wire.read_frame(self._control)["refused"]
         except Stopped:
             self.close()
             raise

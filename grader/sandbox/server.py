@@ -29,13 +29,12 @@ from grader.sandbox import (
     traps,
     wire,
 )
-from grader.sandbox.gpu import Gpu
 from grader.sandbox.loading import Namespace
 from grader.sandbox.program import Code
-from grader.sandbox.tier import Limits, Tier
+from grader.sandbox.tier import Gpu, Limits, Tier
 from grader.submission.contents import Piece
 from kws.course import own_work
-from kws.course.folders import assignment_folders
+from kws.course.notebooks import assignment_folders
 from kws.course.trial import load_contract
 from kws.device import choose_device
 
@@ -85,7 +84,7 @@ def main(descriptor: int) -> None:
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)
     if linux.LINUX:
         linux.prctl(linux.SET_CHILD_SUBREAPER, 1)
-    wanted = session.read_frame(control)
+    wanted = wire.read_frame(control)
     found, refused = probe([Tier(tier) for tier in wanted["tiers"]])
     gpu = Gpu.from_plain(wanted["gpu"])
     no_gpu = _attempt(found, gpu) if found and gpu else None

@@ -16,12 +16,10 @@ import struct
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 from grader.sandbox import linux, wire, worker
 from grader.sandbox.confine import Confinement, remove
-from grader.sandbox.gpu import Gpu
-from grader.sandbox.tier import Tier
+from grader.sandbox.tier import Gpu, Tier
 
 ORDER = struct.Struct("<cI")
 ENDED = struct.Struct("<IidQ")
@@ -30,7 +28,7 @@ _UNIT = 1024 if linux.LINUX else 1  # of ru_maxrss
 
 def run(control: socket.socket, user: int, group: int) -> None:
     signal.signal(signal.SIGCHLD, signal.SIG_DFL)
-    request = read_frame(control)
+    request = wire.read_frame(control)
     withheld = request["withheld"]
     try:
         tier, has_gpu = Tier(request["tier"]), Gpu.from_plain(request["gpu"])
@@ -41,17 +39,6 @@ def run(control: socket.socket, user: int, group: int) -> None:
     control.sendall(b"".join(wire.dump({"refused": None})))
     gc.freeze()
     SessionProcess(control, confinement, withheld).serve()
-
-
-def read_frame(control: socket.socket) -> Any:
-    def exactly(size: int) -> bytes:
-        data = control.recv(size, socket.MSG_WAITALL) if size else b""
-        if len(data) < size:
-            raise EOFError
-        return data
-
-    text, body = wire.lengths(exactly(wire.PREFIX.size), 0)
-    return wire.load(exactly(text), exactly(body))
 
 
 class SessionProcess:

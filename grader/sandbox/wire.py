@@ -9,6 +9,7 @@ in the other process) and `Opaque` (a value that cannot be sent). Dictionary key
 
 import json
 import math
+import socket
 import struct
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -282,3 +283,16 @@ def _key(key: Any) -> Any:
     if not _is_key(key):
         raise Malformed("a key that is not a plain value")
     return key
+
+
+def read_frame(control: socket.socket) -> Any:
+    """A message of our own processes, of any size; EOFError where the other end closed."""
+
+    def exactly(size: int) -> bytes:
+        data = control.recv(size, socket.MSG_WAITALL) if size else b""
+        if len(data) < size:
+            raise EOFError
+        return data
+
+    text, body = lengths(exactly(PREFIX.size), 0)
+    return load(exactly(text), exactly(body))

@@ -11,12 +11,11 @@ from grader.adapters import Assignment
 from grader.core.text import bounded, decode, listed, short
 from grader.submission.archive import LIBRARIES, WEIGHTS, File
 from grader.submission.contents import Piece
-from grader.submission.ipynb import NotebookCell, NotebookFile, looks_like_notebook, read_notebook
+from grader.submission.ipynb import NotebookCell, NotebookFile, read_notebook, resembles_notebook
 from grader.submission.selection import FoundStatement, examine, unreadable
 from grader.submission.statements import Effort, parse, read_code
-from kws.course.magics import Statement
 from kws.course.own_work import is_installed
-from kws.course.rivals import unanswered
+from kws.course.source import Statement, unanswered
 
 MAX_CODE = 1_000_000  # characters of code in one file
 MAX_STATEMENTS = 10_000  # in one file
@@ -62,8 +61,8 @@ def read_file(file: File, effort: Effort | None = None) -> Answer | None:
     if suffix == WEIGHTS:
         return None
     text, notes = decode(file.data)
-    is_notebook = suffix == ".ipynb" or looks_like_notebook(text)
-    if is_notebook and suffix == ".ipynb" and not looks_like_notebook(text):
+    is_notebook = suffix == ".ipynb" or resembles_notebook(text)
+    if is_notebook and suffix == ".ipynb" and not resembles_notebook(text):
         is_notebook = not _is_script(text, file, effort)
     if is_notebook:
         notebook = read_notebook(text)

@@ -85,9 +85,9 @@ class Collected:
         try:
             kind = file.stat() if links else file.lstat()
             if stat.S_ISLNK(kind.st_mode):
-                self.note(f"{short(name)}: a link was not followed: hand in the file itself")
+                self.leave_closed(path, "is a link: hand in the file itself")
             elif not stat.S_ISREG(kind.st_mode):
-                self.note(f"{short(name)} is not a file and was left out")
+                self.leave_closed(path, "is not a file and was left out")
             else:
                 with file.open("rb") as stream:
                     self.add_stream(path, stream)
@@ -147,7 +147,7 @@ class Collected:
                 if entry.is_dir() or not self.is_looked_at(path):
                     continue
                 if stat.S_ISLNK(entry.external_attr >> 16):
-                    self.note(f"{short(path)}: a link was not followed: hand in the file itself")
+                    self.leave_closed(path, "is a link: hand in the file itself")
                 elif entry.flag_bits & 1:
                     self.leave_closed(path, "is encrypted: zip it without a password")
                 else:
@@ -168,7 +168,7 @@ class Collected:
                 plain = member.isreg() and not member.issparse()  # a sparse file may be endless
                 stream = archive.extractfile(member) if plain else None
                 if stream is None:
-                    self.note(f"{short(path)}: a link was not followed: hand in the file itself")
+                    self.leave_closed(path, "is a link: hand in the file itself")
                 else:
                     self._count_unpacked(stream, path, nested)
 
@@ -194,10 +194,10 @@ class Collected:
         self.closed.append(str(path))
         self.note(f"{short(path)} {why}")
 
-    def count(self, name: object) -> bool:
+    def count(self, name: PurePosixPath) -> bool:
         self.entries -= 1
         if self.entries == -1:
-            self.note(f"more than {MAX_ENTRIES} files were handed in: none after {short(name)}")
+            self.leave_closed(name, f"and more were not read: the most is {MAX_ENTRIES} files")
         return self.entries >= 0
 
     def note(self, sentence: str) -> None:

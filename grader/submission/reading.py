@@ -74,7 +74,7 @@ def _likely_first(file: File) -> tuple[int, str]:
 
 
 def _belongs_to(
-    answer: Answer, root: str, catalog: Mapping[str, Assignment], asked: str | None
+    answer: Answer, root: str, catalog: Mapping[str, Assignment], wanted: str | None
 ) -> str | None:
     named = _by_name(answer.file.path, root, catalog)
     defined = {number: answer.defined(each) for number, each in sorted(catalog.items())}
@@ -82,12 +82,12 @@ def _belongs_to(
     stated = answer.stated if answer.stated in catalog else None
     for guess in (named, stated):
         if guess and (answer.notebook or defined[guess]):
-            if not defined[guess] and most and defined[most] > 1:
+            if most and len(wanted_names(catalog[guess])) > defined[guess] < defined[most] > 1:
                 break  # a notebook under the name of another
             return guess
     if most and defined[most]:
         return most
-    return asked if answer.notebook else None
+    return wanted if answer.notebook else None
 
 
 def _by_name(path: PurePosixPath, root: str, catalog: Mapping[str, Assignment]) -> str | None:

@@ -12,23 +12,22 @@ from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, field
 
 from grader.submission.contents import Piece
-from kws.course.magics import Statement
 from kws.course.may_run import (
     BLOCKS,
     Definition,
     changes_of,
     is_check,
-    is_data_class,
     is_harmless,
-    made_by,
     names_of,
-    root_of,
     set_by,
+    trains,
     used_names,
 )
-from kws.course.rivals import BUILTINS, decide, describe
+from kws.course.source import BUILTINS, Statement, decide, describe, is_given
 from kws.course.used_names import reachable
 
+IMPORTS = (ast.Import, ast.ImportFrom)
+COSTLY = ("IPython", "kws.data", "kws.plots", "matplotlib")
 DEFINES = re.compile(r"(?:async[ \t]+)?(?:def|class)[ \t]+(?P<name>[^\W\d]\w*)")
 
 
@@ -94,7 +93,7 @@ def select_pieces(
     found: Sequence[FoundStatement], wanted: Collection[str], lost: Sequence[Piece] = ()
 ) -> Selection:
     """The pieces of an answer to `wanted` names; of `lost`, which never run, what none defines."""
-    found = _plain_data_classes(found)
+    found = _wrapped(found)
     runs = [n for n, each in enumerate(found) if each.runs]
     decision = decide(
         [found[n].node for n in runs],
@@ -109,25 +108,21 @@ def select_pieces(
     kept = {n for n, each in enumerate(found) if each.runs and n not in losers}
     changing, outdated = _changing(found, kept, losers)
     answers = {each.where for each in found if not each.prose and set(each.names) & set(wanted)}
-    cheap = BUILTINS | {name for n in kept for name in found[n].names}
-    own = {each.names[0] for each in found if isinstance(each.node, Definition)}
-    cheap |= {name for each in found for name in each.names if _is_made_cheaply(each, own)}
-    changing = {
-        n
-        for n in changing
-        if found[n].runs or (found[n].where in answers and _needs_only(found[n], cheap))
-    }
+    cheap = set(BUILTINS)
+    for n, each in enumerate(found):
+        if n in kept or isinstance(each.node, ast.Assign | ast.AnnAssign):
+            cheap |= set(each.names) if _is_cheap(each, cheap) else set()
+    needs_data = {n for n in changing if not found[n].runs and not _needs_only(found[n], cheap)}
+    trainings = {n for n in changing if trains(found[n].node) and found[n].where not in answers}
+    changing -= needs_data | trainings
     plain = {n for n in kept if found[n].names}
     needed, reached = _needed(found, plain, changing, wanted)
     plain = {n for n in plain | needed if not _clobbers(found[n], decision.callables)}
     owned = {
-        name
-        for n in plain
-        if not isinstance(found[n].node, ast.Import | ast.ImportFrom)
-        for name in found[n].names
+        name for n in plain if not isinstance(found[n].node, IMPORTS) for name in found[n].names
     }
     owned |= {name for n in changing for name in set_by(found[n].node)}
-    changing = {n for n in changing if _may_change(found[n], owned, reached)}
+    changing = {n for n in changing if _may_change(found[n], owned, reached, cheap)}
     # Report only what an answer uses: plots and prints are left out silently.
     notes = [
         f"{each.where}, line {each.statement.line} was left out, and what it does to `{name}` with "
@@ -176,10 +171,12 @@ def _changing(
     return changing, outdated
 
 
-def _is_made_cheaply(found: FoundStatement, own: Collection[str]) -> bool:
-    """`LOG = Log()` or `x = torch.randn(3)`: needs no data and draws no figure."""
-    value = getattr(found.node, "value", None)
-    return isinstance(value, ast.Call) and root_of(value.func) in {"torch", "np", "numpy", *own}
+def _is_cheap(found: FoundStatement, cheap: Collection[str]) -> bool:
+    """Whether what it defines needs no data and draws no figure."""
+    if isinstance(found.node, IMPORTS):
+        module = getattr(found.node, "module", None) or found.node.names[0].name
+        return not module.startswith(COSTLY)
+    return found.runs or _needs_only(found, cheap)
 
 
 def _needs_only(found: FoundStatement, known: Collection[str]) -> bool:
@@ -187,14 +184,17 @@ def _needs_only(found: FoundStatement, known: Collection[str]) -> bool:
     return used_names(found.source) <= {*known, *set_by(found.node)}
 
 
-def _may_change(found: FoundStatement, owned: Collection[str], reached: Collection[str]) -> bool:
-    """Whether it changes what the submission defines and, unless plain, what an answer uses."""
-    node = found.node
-    plain = found.runs and not isinstance(node, BLOCKS)
-    own = [name for name in found.changes if name in owned]
-    if not own or (len(own) < len(found.changes) and not isinstance(node, ast.Expr)):
-        return False  # `init.constant_(x, 1)` alone may name a library, too
-    return plain or any(name in reached for name in own)
+def _may_change(
+    found: FoundStatement, owned: set[str], reached: Collection[str], cheap: set[str]
+) -> bool:
+    """Whether it changes what the submission defines or patches what it imports, for an answer."""
+    changes = set(found.changes)
+    if not changes <= owned | cheap:
+        return False
+    if found.runs and not isinstance(found.node, BLOCKS) and not changes.isdisjoint(owned):
+        return True
+    changes = changes if found.runs else changes & owned  # `torch.Tensor.plus = plus`
+    return not changes.isdisjoint(reached)
 
 
 def _clobbers(found: FoundStatement, callables: Collection[str]) -> bool:
@@ -225,11 +225,15 @@ def _place(found: FoundStatement) -> str:
     return f"{found.where}, line {found.statement.line}"
 
 
-def _plain_data_classes(found: Sequence[FoundStatement]) -> list[FoundStatement]:
-    """`CONFIG = Config(80)` runs too if the submission's Config has only values."""
-    classes = {name for each in found if is_data_class(each.node) for name in each.names}
+def _wrapped(found: Sequence[FoundStatement]) -> list[FoundStatement]:
+    """`attend = logged(attend)` runs, where `attend` is a function."""
+    own = {each.names[0] for each in found if isinstance(each.node, Definition)}
     return [
-        dataclasses.replace(each, runs=each.runs or made_by(each.node) in classes) for each in found
+        dataclasses.replace(
+            each,
+            runs=each.runs or any(name in own and is_given(each.node, name) for name in each.names),
+        )
+        for each in found
     ]
 
 
@@ -248,7 +252,7 @@ def _needed(
             each, names=tuple(name for name in each.names if name not in defined)
         )
         for n, each in enumerate(found)
-        if not each.runs and isinstance(each.node, ast.Assign | ast.AnnAssign)
+        if not each.runs and each.names
     }
     considered = sorted({*kept, *changing, *spare})
     reached, names = reachable([spare.get(n, found[n]) for n in considered], wanted)

@@ -1,6 +1,6 @@
 """The statements of a cell, also of one that Python cannot parse as it stands.
 
-Jupyter's extensions are read as `kws check` does (`kws.student.cells`); typographic characters of
+Jupyter's extensions are read as `kws check` does (`kws.course.source`); typographic characters of
 PDFs and word processors are replaced, except in strings and comments; invalid code is removed
 statement by statement, so that one slip costs one definition.
 """
@@ -14,7 +14,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from grader.core.text import short
-from kws.course.magics import Statement, as_python, statements_of
+from kws.course.source import Statement, as_python, statements_of
 
 INVISIBLE = dict.fromkeys(map(ord, "\u00a0\u2007\u202f\u3000"), " ") | dict.fromkeys(
     map(ord, "\u200b\u200c\u200d\u2060\ufeff"), ""

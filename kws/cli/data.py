@@ -114,7 +114,7 @@ def download(
         bool, typer.Option("--keep-archive", help="Do not delete the archive.")
     ] = False,
 ) -> None:
-    """Fetch a published archive, check it, unpack it; goes on where it was interrupted."""
+    """Fetch a published archive, check it, unpack it; continues where it was interrupted."""
     from kws.data import download
 
     fetched = download.download(name, out, mirror=mirror, sha256=sha256, keep_archive=keep_archive)

@@ -82,7 +82,7 @@ def reset(
     ],
     notebook: Notebook = None,
 ) -> None:
-    """Put a task back to its TODO; a copy of the notebook as it was stays beside it."""
+    """Restore a task's TODO; a copy of the notebook as it was is kept beside it."""
     from kws.student import restore
 
     [(target, path)] = chosen(what, notebook)
@@ -110,9 +110,9 @@ def submit(
     seconds: Annotated[float | None, typer.Option(help="Time limit of the checks: 60.")] = None,
 ) -> None:
     """Run the visible checks, try the weights, and zip both with a manifest to hand in."""
-    from kws.course.folders import stem_of
+    from kws.course.notebooks import stem_of
     from kws.student.handin import hand_in, student_name, unread_weights
-    from kws.student.released import weights_asked
+    from kws.student.released import weights_name
     from kws.student.visible_checks import MODELS, run_checks, weights_misfit
     from kws.student.written_answers import empty_answers, questions_of
 
@@ -125,8 +125,8 @@ def submit(
         raise UsageError(f"--out {out}: name a zip, such as {out.stem or 'out'}.zip")
     console_ = console()
     student, own_words = student_name(name, path)
-    asked = weights_asked(target.assignment)
-    weights = path.with_name(asked) if asked else None
+    file_name = weights_name(target.assignment)
+    weights = path.with_name(file_name) if file_name else None
     misfit = ""
     with loading():
         outcomes = run_checks(path, target, seconds=seconds)

@@ -60,7 +60,7 @@ def add(
 def cache(
     empty: Annotated[bool, typer.Option("--empty", help="Remove all of it.")] = False,
 ) -> None:
-    """Say where recordings that were made or packed are kept, and how large they are."""
+    """Print where recordings that were made or packed are kept, and how large they are."""
     from kws.files import cache_dir
 
     folder = cache_dir()

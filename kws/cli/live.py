@@ -51,7 +51,7 @@ def listen(
     device: Device = "auto",
     device_name: Input = None,
 ) -> None:
-    """Spot the words of a model in audio without end: time, word and score of each, as it comes.
+    """Spot a model's words in a recording or in live audio: the time, word and score of each.
 
     A microphone of any rate is converted; it listens until Ctrl-C.
     """
@@ -191,8 +191,10 @@ def stream(
         partial=partial,
     )
     spoken = [each for inside in read_truth(out).values() for each in inside]
-    wanted = sum(each.word in chosen.words for each in spoken)
+    wanted = [each.clip for each in spoken if each.word in chosen.words]
+    other = [each.clip for each in spoken if each.word not in chosen.words]
     print(
-        f"{out}: {files} recordings of {minutes:g} minutes, {wanted:,} words to be found, "
-        f"{len(spoken) - wanted:,} others: {out / TRUTH}"
+        f"{out}: {files} recordings of {minutes:g} minutes, {len(wanted):,} words to be found "
+        f"({len({*wanted}):,} different clips), {len(other):,} others ({len({*other}):,}): "
+        f"{out / TRUTH}"
     )

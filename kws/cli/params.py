@@ -19,16 +19,16 @@ WIDTH_OF_A_PIPE = 140  # columns, if the output is not a terminal
 @app.command("params")
 def params(
     context: typer.Context,
-    model: Annotated[str | None, typer.Argument(help="A model's name; all without it.")] = None,
+    model: Annotated[str | None, typer.Argument(help="A model's name; by default all.")] = None,
     settings: Annotated[
         list[str] | None,
         typer.Argument(metavar="[KEY=VALUE]...", help="Other settings of the model: d_model=128."),
     ] = None,
     num_classes: Annotated[
-        int | None, typer.Option(help="Number of logits; as published without it.")
+        int | None, typer.Option(help="Number of logits; by default as published.")
     ] = None,
     num_features: Annotated[
-        int | None, typer.Option(help="Features of a frame; as published without it.")
+        int | None, typer.Option(help="Features of a frame; by default as published.")
     ] = None,
     budget: Annotated[
         int | None, typer.Option(min=1, help="Exit with code 1 if the model has more than this.")

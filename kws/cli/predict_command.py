@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from kws.cli import app
-from kws.cli.shared_options import SHIPPED, Device, Resample, refuse_given
+from kws.cli.shared_options import SHIPPED, Device, Resample
 from kws.errors import UsageError
 
 if TYPE_CHECKING:
@@ -20,22 +20,17 @@ if TYPE_CHECKING:
 
 @app.command("predict")
 def predict(
-    context: typer.Context,
     files: Annotated[
         list[Path], typer.Argument(metavar="FILE…", help="Recordings, or folders of them.")
     ],
     model: Annotated[
-        Path, typer.Option(help="Run folder, or a checkpoint in it; keywords: the one of kws.")
+        Path, typer.Option(help="Run folder, or a checkpoint in it; keywords: the model of kws.")
     ] = SHIPPED,
     top: Annotated[int, typer.Option(min=1, help="Labels to print for each recording.")] = 3,
     resample: Resample = False,
     skip_bad: Annotated[
         bool, typer.Option("--skip-bad", help="Name recordings that cannot be used and go on.")
     ] = False,
-    csv: Annotated[
-        Path | None,
-        typer.Option(help="Write fname,label for Kaggle, or Id,Category for speakers."),
-    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
     device: Device = "auto",
 ) -> None:
@@ -49,9 +44,7 @@ def predict(
     from kws.inference.predict import find_recordings
     from kws.inference.predict import predict as label
 
-    if csv is not None and not as_json:
-        refuse_given(context, "--csv without --json", "top")
-    trained = (csv is None and onnx_model(model, device)) or torch_model(model, device)
+    trained = onnx_model(model, device) or torch_model(model, device)
     found = find_recordings(files, trained.task)
     refused: list[UsageError] = []
 
@@ -64,14 +57,10 @@ def predict(
     predictions = list(label(trained, shown, resample=resample, skipped=skipped))
     if not predictions:
         raise UsageError(f"none of {len(found)} recordings could be used: see above")
-    if csv is not None:
-        write_predictions(csv, trained, predictions)
     if as_json:
         print(json.dumps(as_table(trained, predictions, top), ensure_ascii=False, indent=1))
-    elif csv is None:
-        print_predictions(predictions, top)
     else:
-        print(f"written: {csv}, {len(predictions):,} rows")
+        print_predictions(predictions, top)
     if refused:
         print(f"{len(refused)} of {len(found)} recordings were skipped", file=sys.stderr)
 
@@ -129,30 +118,3 @@ def print_predictions(predictions: "list[Prediction]", top: int) -> None:
         scores = (f"{label:{labels}} {100 * score:5.1f} %" for label, score in prediction.scores)
         shown = "   ".join(list(scores)[:top])
         print(f"{prediction.path!s:{files}}  {times:{15 * several}}  {shown}".rstrip())
-
-
-def write_predictions(out: Path, trained: Any, predictions: "list[Prediction]") -> None:
-    """The result file for the model's task; UsageError if a file needs two rows."""
-    from kws.inference.evaluate import thresholds_of
-    from kws.inference.submission import HOMEWORK, KAGGLE, KAGGLE_LABELS, write_csv
-    from kws.inference.thresholds import kaggle_answer
-
-    keywords, rule = trained.task == "keywords", thresholds_of(trained.recipe)
-    rows: dict[str, str] = {}
-    for prediction in predictions:
-        name = prediction.path.name
-        if prediction.start:
-            raise UsageError(
-                f"{prediction.path}: longer than a second, and a CSV has one row for each file: "
-                "leave --csv out to see its windows"
-            )
-        if name in rows:
-            raise UsageError(
-                f"{prediction.path}: another recording is called {name} too, and a CSV names "
-                "files without their folder: predict one folder at a time"
-            )
-        rows[name] = kaggle_answer(prediction.scores, rule) if keywords else prediction.label
-    if keywords:
-        write_csv(out, KAGGLE, rows, KAGGLE_LABELS)
-    else:
-        write_csv(out, HOMEWORK, rows, trained.labels)

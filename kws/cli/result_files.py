@@ -40,11 +40,11 @@ def kaggle(
 ) -> None:
     """Label every recording of the Kaggle challenge's test/audio: fname,label, sorted by name.
 
-    A model of words whose recipe has data.count_as says unknown and silence by its confidence.
+    A model whose recipe has data.count_as labels unknown and silence by its confidence.
     """
     from kws.inference.evaluate import thresholds_of
     from kws.inference.submission import KAGGLE, KAGGLE_LABELS, check_csv, write_csv
-    from kws.inference.thresholds import kaggle_answer
+    from kws.inference.thresholds import kaggle_label
 
     files = recordings_of(folder)
     names = [file.name for file in files]
@@ -60,7 +60,10 @@ def kaggle(
         if prediction.start:  # another window of a recording: the challenge asks about a second
             longer += prediction.start == 0.5
             continue
-        rows[prediction.path.name] = kaggle_answer(prediction.scores, rule)
+        label, confidence = prediction.scores[0]
+        rows[prediction.path.name] = kaggle_label(
+            rule.instead_of(label, confidence) if rule else label
+        )
     if longer:
         print(f"note: {longer:,} recordings are longer than 1 s: their first second counts")
     write_csv(out, KAGGLE, rows, KAGGLE_LABELS)

@@ -17,7 +17,7 @@ SHIPPED = Path("keywords")  # the model that comes with kws
 Run = Annotated[
     Path,
     typer.Argument(
-        metavar="RUN", help="Run folder, or a checkpoint in it; keywords: the one of kws."
+        metavar="RUN", help="Run folder, or a checkpoint in it; keywords: the model of kws."
     ),
 ]
 Device = Annotated[Literal["auto", "cpu", "cuda", "mps"], typer.Option(help="Where to compute.")]
@@ -25,11 +25,11 @@ Resample = Annotated[
     bool, typer.Option("--resample", help="Convert recordings that are not 16 kHz mono.")
 ]
 Partial = Annotated[
-    bool, typer.Option("--partial", help="Read what is there of a copy whose lists name more.")
+    bool, typer.Option("--partial", help="Accept a copy with fewer files than its lists name.")
 ]
 Data = Annotated[
     Path | None,
-    typer.Option(help="Folder of the data set, or of long recordings; none for a generator."),
+    typer.Option(help="Folder of the data, or of long recordings; none for voices and codes."),
 ]
 Split = Annotated[
     Literal["training", "validation", "testing"], typer.Option(help="What to measure on.")

@@ -22,7 +22,7 @@ NOT_ALL = 1  # exit code: a check that was asked for does not pass
 WIDTH_OF_A_PIPE = 140
 SHOWN = 10  # lines of what a cell printed
 POLL = 0.3  # seconds between two reads of a file's time
-LOOKS = {  # state -> mark, the same without Unicode, color
+MARKS = {  # state -> mark, the same without Unicode, color
     "pass": ("✓", "+", "green"),
     "unmet": ("✗", "x", "red"),
     "error": ("✗", "x", "red"),
@@ -33,7 +33,7 @@ WORDS = {"unmet": "to mend", "error": "error", "todo": "not started", "later": "
 
 What = Annotated[
     str | None,
-    typer.Argument(metavar="[TASK]", help="2.1 for a task, 02 for an assignment; all without it."),
+    typer.Argument(metavar="[TASK]", help="2.1 for a task, 02 for an assignment; by default all."),
 ]
 Whats = Annotated[
     list[str] | None,
@@ -58,7 +58,7 @@ def console() -> "Console":
 
 
 def mark_of(state: str) -> str:
-    mark, plain, _ = LOOKS[state]
+    mark, plain, _ = MARKS[state]
     try:
         mark.encode(sys.stdout.encoding or "utf-8")
     except UnicodeEncodeError:
@@ -94,7 +94,7 @@ def show(out: "Console", outcomes: "Sequence[CheckOutcome]") -> None:
     from rich.text import Text
 
     for each in outcomes:
-        color = LOOKS[each.state][2]
+        color = MARKS[each.state][2]
         out.print(Text.assemble((mark_of(each.state), color), f" {each.check}  {each.text}"))
         if each.where:
             out.print(f"  {each.where}")
@@ -137,12 +137,12 @@ def check(
     """Run the visible checks of your saved notebooks; exit code 0 when all of them pass."""
     positive(seconds)
     everything, stopped = [], False
-    asked: dict[Path, list[Target]] = {}  # what is in the same notebook runs together
+    by_notebook: dict[Path, list[Target]] = {}  # what is in the same notebook runs together
     with loading():
         for one in what or [None]:
             for target, path in chosen(one, notebook):
-                asked.setdefault(path, []).append(target)
-    for path, targets in asked.items():
+                by_notebook.setdefault(path, []).append(target)
+    for path, targets in by_notebook.items():
         with loading():
             from kws.student.released import SeveralTargets
             from kws.student.visible_checks import run_checks
@@ -200,7 +200,7 @@ def watch(
     notebook: Notebook = None,
     seconds: Seconds = None,
     rounds: Annotated[
-        int | None, typer.Option(min=1, help="End after so many runs; never without it.")
+        int | None, typer.Option(min=1, help="Stop after this many runs; by default never.")
     ] = None,
 ) -> None:
     """Run the checks each time you save a notebook, until Ctrl-C."""
@@ -283,14 +283,14 @@ def progress(what: What = None, notebook: Notebook = None, seconds: Seconds = No
             if not own:
                 continue
             state = next((each.state for each in own if not each.passed), "pass")
-            word = Text(f"{mark_of(state)} {WORDS.get(state, 'done')}", LOOKS[state][2])
+            word = Text(f"{mark_of(state)} {WORDS.get(state, 'done')}", MARKS[state][2])
             passed = f"{sum(each.passed for each in own)} of {len(own)}"
             table.add_row(task.id, task.title, passed, word, f"{task.points:g}")
         empty = empty_answers(target.assignment, path)
         for question, title in questions_of(target.assignment).items():
             if target.task is None:
                 state = ("todo", "empty") if question in empty else ("pass", "written")
-                word = Text(f"{mark_of(state[0])} {state[1]}", LOOKS[state[0]][2])
+                word = Text(f"{mark_of(state[0])} {state[1]}", MARKS[state[0]][2])
                 table.add_row(question, title, "in words", word)
         out.print(table)
     out.print(f"all together: {summary(everything)}{points_done(everything)}")

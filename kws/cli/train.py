@@ -52,8 +52,8 @@ def train(
         bool,
         typer.Option(
             "--head-only",
-            help="Train the last layer alone, in seconds; the rest is of --init, by default of the "
-            "model of kws.",
+            help="Train the last layer alone, in seconds; the rest is taken from --init, by "
+            "default the model of kws.",
         ),
     ] = False,
     final: Annotated[
@@ -62,7 +62,7 @@ def train(
     resample: Resample = False,
     partial: Partial = False,
 ) -> None:
-    """Train a model as a recipe says, and write the run folder.
+    """Train a model by a recipe, and write the run folder.
 
     With torchrun --nproc-per-node=N -m kws.cli train …, N processes share every batch.
     """

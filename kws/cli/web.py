@@ -25,8 +25,8 @@ def web(
         typer.Option(help="Folder with ONNX Runtime Web, where npm cannot fetch it."),
     ] = None,
     title: Annotated[str, typer.Option(help="Title of the page.")] = "Keyword spotter",
-    serve: Annotated[bool, typer.Option("--serve", help="Open it here, until Ctrl-C.")] = False,
-    port: Annotated[int, typer.Option(min=0, max=65535, help="Of --serve; 0: a free one.")] = 0,
+    serve: Annotated[bool, typer.Option("--serve", help="Serve it here until Ctrl-C.")] = False,
+    port: Annotated[int, typer.Option(min=0, max=65535, help="Port; 0 takes a free one.")] = 0,
 ) -> None:
     """Write a page on which a keyword model listens to the microphone, all in the browser.
 
@@ -36,6 +36,7 @@ def web(
 
     from kws.data.own_words import spare_corpus
     from kws.data.speech_commands import load_speech_commands
+    from kws.inference.torch_stream import TorchStream
     from kws.inference.web_page import serve as serve_page
     from kws.inference.web_page import write_page
     from kws.training.batches import Batch
@@ -73,6 +74,7 @@ def web(
             embed(trained.model, [clips]),
         ),
         measured=_measured(Path(run)),
+        has_state=kind == "log_mel" and TorchStream(trained).step_frames > 0,
     )
     size = sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
     print(f"written: {folder}, {size / 1e6:.1f} MB, with the model {run}")

@@ -31,8 +31,8 @@ import torch
 from torch import Tensor
 
 from kws.course.compare import difference
-from kws.course.folders import COURSE, task_of
 from kws.course.goldens import Golden, find_golden, goldens, tasks_before
+from kws.course.notebooks import COURSE, task_of
 from kws.course.own_work import watch_calls
 from kws.course.trial import Trial, find_trial, plain
 from kws.course.used_names import uses_of

@@ -13,12 +13,13 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from kws.course.patterns import axes_of, find_change, find_factor, find_place
+from kws.course.patterns import find_change, find_factor, find_place, round_numbers
 
 SHOWN = 12  # numbers that are shown, longer tensors are summarized by random projections
 PROJECTIONS = 4
 DIGITS = 7
 COUNTED = 12  # digits, of projections of whole numbers
+LONGEST_AXIS, MIXED = 32, 4  # numbers of an axis that are kept; values, at least, in each of them
 LONGEST = 120  # characters of a value that are shown
 MANY = 6  # items of a list; of longer ones the first wrong item is named
 ROUNDED = ("float", "complex")  # kinds of tensors with rounding errors; the others are exact
@@ -53,7 +54,7 @@ class Record:
             digits = DIGITS if kind in ROUNDED else COUNTED
             content = {"projections": _projections(numbers, digits), "scale": _scale(numbers)}
             if axes and not value.is_complex():
-                content["axes"] = axes_of(numbers, _weights)
+                content["axes"] = _axes_of(numbers)
         return Record(kind=kind, shape=tuple(value.shape), content=content, odd=odd)
 
     @staticmethod
@@ -80,7 +81,7 @@ class Record:
 
     def difference(self, value: Any, rtol: float, atol: float) -> str | None:
         """How `value` differs, to be written after "NAME: "; None if it agrees."""
-        other = Record.of(_as_asked(value, self.kind))
+        other = Record.of(_as_kind(value, self.kind))
         if self.shape is None:
             if self._same_plain(other, rtol, atol):
                 return None
@@ -103,7 +104,7 @@ class Record:
 
     def _pattern(self, value: Any) -> str:
         """How a wrong tensor is related to this one, to be added to the message."""
-        value = _as_asked(value, self.kind)
+        value = _as_kind(value, self.kind)
 
         def agrees(changed: Tensor) -> bool:
             other = Record.of(changed)
@@ -155,7 +156,7 @@ class Record:
 def difference(actual: Any, expected: Any, rtol: float, atol: float) -> str | None:
     """As `Record.difference`, with the expected value itself: also the largest difference."""
     record = Record.of(expected, axes=True)
-    given, actual = actual, _as_asked(actual, record.kind)
+    given, actual = actual, _as_kind(actual, record.kind)
     expected = _tensor_if_numbers(expected)
     comparable = (
         isinstance(actual, Tensor)
@@ -202,7 +203,7 @@ def _tensor_if_numbers(value: Any) -> Any:
     return value
 
 
-def _as_asked(value: Any, kind: str) -> Any:
+def _as_kind(value: Any, kind: str) -> Any:
     """The same, with Python integers, which have no dtype, accepted as floats."""
     numbers = _tensor_if_numbers(value)
     whole = isinstance(value, list) and isinstance(numbers, Tensor) and _kind(numbers) == "integer"
@@ -253,6 +254,17 @@ def _projections(numbers: Tensor, digits: int) -> list[float]:
     return [float(f"{x:.{digits}g}") for x in projected.tolist()]
 
 
+def _axes_of(numbers: Tensor) -> list[list[float]]:
+    """For each axis a random sum per index over the others; none if they reveal the values."""
+    found: list[list[float]] = []
+    for axis, size in enumerate(numbers.shape):
+        rest = numbers.numel() // max(size, 1)
+        kept = 1 < size <= LONGEST_AXIS and rest >= MIXED
+        sums = numbers.movedim(axis, 0).reshape(size, -1) @ _weights(rest)[0] if kept else None
+        found.append([] if sums is None else [float(f"{x:.5g}") for x in sums.tolist()])
+    return found if 2 * sum(map(len, found)) < numbers.numel() else [[] for _ in found]
+
+
 def _scale(numbers: Tensor) -> float:
     if not numbers.numel():
         return 0.0
@@ -300,26 +312,7 @@ def _shown(record: Record) -> str:
     if record.kind == "complex":
         return f"  {record.content} (complex)"
     text = str(numbers.view(record.shape).tolist())
-    rounded = "".join(_rounded(part) for part in _split_numbers(text))
-    return f"  {rounded}"
-
-
-def _split_numbers(text: str) -> list[str]:
-    parts, current = [], ""
-    for letter in text:
-        if letter in "[], ":
-            parts += [current, letter]
-            current = ""
-        else:
-            current += letter
-    return [part for part in [*parts, current] if part]
-
-
-def _rounded(part: str) -> str:
-    try:
-        return f"{float(part):.4g}" if "." in part or "e" in part else part
-    except ValueError:
-        return part
+    return f"  {round_numbers(text)}"
 
 
 def _oddities(actual: Record, expected: Record) -> str:

@@ -18,7 +18,7 @@ import sys
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
-from kws.course.folders import assignment_folders
+from kws.course.notebooks import assignment_folders
 from kws.errors import UsageError, did_you_mean
 
 if sys.version_info >= (3, 11):

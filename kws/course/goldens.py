@@ -18,7 +18,7 @@ from functools import cache
 from typing import Any
 
 from kws.course.compare import Record
-from kws.course.folders import assignment_folders, task_of
+from kws.course.notebooks import assignment_folders, task_of
 from kws.course.trial import ATOL, RTOL
 from kws.errors import UsageError
 

@@ -3,9 +3,9 @@
 `kws check` runs these of the cells around the answers, the grader of all cells. Harmless are
 imports, functions, classes, and assignments whose right side calls nothing or only a short list of
 cheap things; `Layer.forward = f`, `TABLE.update(a=3)` and `setattr(Layer, "forward", f)` with such
-values; `if` and `try` around only such, and short `for` loops around the latter. What an answer
-needs runs besides (follow `used_names`): an assignment as in `TABLE = make_table(80)`, and what
-changes something of the submission's own, as in `TABLE.fill_(2)` or `with torch.no_grad(): …`.
+values; `if`, `try` and `match` around only such. What an answer needs runs besides (follow
+`used_names`): an assignment as in `TABLE = make_table(80)`, and what changes something of the
+submission's own, as in `TABLE.fill_(2)`, a loop, or `with torch.no_grad(): …`, but no training.
 """
 
 import ast
@@ -14,22 +14,17 @@ from collections.abc import Iterator
 from functools import lru_cache
 
 PURE = {
-    "abs", "all", "any", "bool", "complex", "dict", "divmod", "enumerate", "float", "frozenset",
-    "int", "isinstance", "len", "list", "map", "max", "min", "pow", "range", "reversed", "round",
-    "set", "slice", "sorted", "str", "sum", "tuple", "zip", "namedtuple", "partial", "Path",
-    "NewType", "TypeVar", "Fraction", "Decimal",
+    "abs", "all", "any", "bool", "bytes", "callable", "chr", "complex", "dict", "divmod",
+    "enumerate", "filter", "float", "frozenset", "getattr", "hasattr", "int", "isinstance",
+    "issubclass", "iter", "len", "list", "map", "max", "min", "next", "ord", "pow", "range", "repr",
+    "reversed", "round", "set", "slice", "sorted", "str", "sum", "tuple", "type", "zip",
+    "namedtuple", "partial", "Path", "NewType", "TypeVar", "Fraction", "Decimal",
 }  # fmt: skip
 ARRAYS = {"array", "arange", "zeros", "ones", "linspace", "sqrt", "log", "exp", "log10", "float32"}
 PURE_IN = {  # first name of a dotted call -> last names; None: all
     "math": None,
-    "cmath": None,
-    "operator": None,
-    "typing": None,
     "functools": {"partial"},
     "collections": {"namedtuple", "OrderedDict", "Counter", "defaultdict"},
-    "dataclasses": {"replace"},
-    "pathlib": {"Path"},
-    "os": {"join", "get", "getenv", "dirname", "basename"},
     "np": ARRAYS,
     "numpy": ARRAYS,
     "torch": {
@@ -38,12 +33,15 @@ PURE_IN = {  # first name of a dotted call -> last names; None: all
     },
 }  # fmt: skip
 PURE_METHODS = {
-    "copy", "encode", "format", "get", "items", "join", "keys", "lower", "replace", "split",
-    "splitlines", "strip", "title", "upper", "values",
+    "buffers", "children", "copy", "encode", "format", "get", "items", "join", "keys", "lower",
+    "modules", "named_parameters", "parameters", "replace", "split", "splitlines", "strip", "title",
+    "upper", "values",
 }  # fmt: skip
 CHANGING = {"add", "append", "extend", "insert", "setdefault", "update"}
-MOST_ROUNDS = 10_000  # of a loop outside of all functions
-BLOCKS = (ast.For, ast.While, ast.With)
+BLOCKS, BRANCHES = (ast.For, ast.While, ast.With), (ast.If, ast.Try, ast.Match)
+SETTINGS = {"F", "init", "nn", "plt", "random", "sys"}  # modules, besides those of PURE_IN
+FILLS = ("copyto", "fill", "heap", "init", "insort", "put", "reset", "set", "shuffle")
+TRAINS = {"backward", "step", "fit", "savefig", "show"}  # methods in trainings and plots
 Definition = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)
 
 
@@ -57,9 +55,11 @@ def names_of(node: ast.stmt) -> Iterator[str]:
     elif isinstance(node, ast.Assign | ast.AnnAssign | ast.AugAssign):
         for target in _targets(node):
             yield from _stored(target)
-    elif isinstance(node, ast.If | ast.Try):
+    elif isinstance(node, BRANCHES):
         for inner in _inside(node):
             yield from names_of(inner)
+    if not isinstance(node, (*Definition, *BLOCKS)):
+        yield from (n.target.id for n in ast.walk(node) if isinstance(n, ast.NamedExpr))
 
 
 def set_by(node: ast.stmt) -> Iterator[str]:
@@ -89,10 +89,13 @@ def changes_of(node: ast.stmt) -> Iterator[str]:
                     yield root
     elif isinstance(node, ast.Expr):
         yield from _changed_by(node.value)
-    elif isinstance(node, (ast.If, ast.Try, *BLOCKS)):
-        yield from set_by(node)
-        for inner in _inside(node):
-            yield from changes_of(inner)
+    elif isinstance(node, (*BRANCHES, *BLOCKS)):
+        changed = {name for inner in _inside(node) for name in changes_of(inner)}
+        yield from (*set_by(node), *changed)
+        if isinstance(node, ast.For) and not changed.isdisjoint(_stored(node.target)):
+            called = {n.func for n in ast.walk(node.iter) if isinstance(n, ast.Call)}
+            over = (n for n in ast.walk(node.iter) if isinstance(n, ast.Name) and n not in called)
+            yield from (n.id for n in over)  # `for p in LAYER.parameters(): p.fill_(1)`
 
 
 def _targets(node: ast.Assign | ast.AnnAssign | ast.AugAssign) -> list[ast.expr]:
@@ -112,8 +115,8 @@ def _changed_by(call: ast.expr) -> Iterator[str]:
         return
     name = call.func.attr if isinstance(call.func, ast.Attribute) else root_of(call.func)
     if isinstance(call.func, ast.Attribute) and (root := root_of(call.func.value)):
-        yield root
-    if name == "setattr" or name.endswith("_"):
+        yield from [root] * (root not in PURE_IN and root not in SETTINGS)
+    if name.startswith(FILLS) or name.endswith("_"):
         yield from filter(None, map(root_of, call.args[:1]))
 
 
@@ -132,53 +135,17 @@ def is_harmless(node: ast.stmt) -> bool:
     if isinstance(node, ast.Expr) and isinstance(node.value, ast.Call):
         values = [*node.value.args, *(keyword.value for keyword in node.value.keywords)]
         return _changes_cheaply(node.value) and all(map(calls_only_pure, values))
-    if isinstance(node, ast.For):
-        return _is_short(node)
-    if isinstance(node, ast.If):
-        main = any(isinstance(n, ast.Name) and n.id == "__name__" for n in ast.walk(node.test))
-        if main or not calls_only_pure(node.test):
-            return False
-    if isinstance(node, ast.If | ast.Try):
+    if isinstance(node, BRANCHES):
+        asks = getattr(node, "test", getattr(node, "subject", ast.Pass()))
         inside = [each for each in _inside(node) if not isinstance(each, ast.Pass)]
-        return bool(inside) and all(map(is_harmless, inside))
+        return calls_only_pure(asks) and bool(inside) and all(map(is_harmless, inside))
     return False
-
-
-def _is_short(loop: ast.For, rounds: int = MOST_ROUNDS) -> bool:
-    """A loop over something pure, which sets and changes things and does no more."""
-    if loop.orelse or not calls_only_pure(loop.iter):
-        return False
-    rounds //= max(1, _rounds(loop.iter))
-    return rounds > 0 and all(
-        _is_short(inner, rounds)
-        if isinstance(inner, ast.For)
-        else isinstance(inner, ast.Assign | ast.AnnAssign | ast.AugAssign | ast.Expr | ast.If)
-        and is_harmless(inner)
-        for inner in loop.body
-        if not isinstance(inner, ast.Pass)
-    )
-
-
-def _rounds(over: ast.expr) -> int:
-    """Estimated iterations of a loop: the product of all numbers in it, names as 1."""
-    rounds = 1
-    for inner in ast.walk(over):
-        if isinstance(inner, ast.Pow | ast.LShift):
-            return MOST_ROUNDS + 1
-        if isinstance(inner, ast.Call):
-            numbers = [n.value for n in ast.walk(inner) if isinstance(n, ast.Constant)]
-            product = 1
-            for number in numbers:
-                if isinstance(number, int | float):
-                    product = min(product * max(1, min(abs(number), 1e9)), 1e9)
-            rounds = max(rounds, int(product))
-    return rounds
 
 
 def _inside(node: ast.stmt) -> Iterator[ast.stmt]:
     """The statements of a compound one, of all its branches."""
-    for branch in (node, *getattr(node, "handlers", ())):
-        yield from branch.body  # pyright: ignore[reportAttributeAccessIssue]
+    for branch in (node, *getattr(node, "handlers", ()), *getattr(node, "cases", ())):
+        yield from getattr(branch, "body", ())
     yield from getattr(node, "orelse", ())
     yield from getattr(node, "finalbody", ())
 
@@ -212,29 +179,15 @@ def _pure(called: ast.expr) -> bool:
     return called.attr in PURE_METHODS
 
 
+def trains(node: ast.stmt) -> bool:
+    """Whether a loop contains a training or a plot."""
+    return any(isinstance(n, ast.Attribute) and n.attr in TRAINS for n in ast.walk(node))
+
+
 def is_check(node: ast.stmt) -> bool:
     """`with check("2.1-…", "…"):` of the notebook."""
     calls = (item.context_expr for item in getattr(node, "items", ()))
     return any(isinstance(call, ast.Call) and root_of(call.func) == "check" for call in calls)
-
-
-def is_data_class(node: ast.stmt) -> bool:
-    """Whether this defines a class with a decorator `dataclass`."""
-    return isinstance(node, ast.ClassDef) and any(
-        "dataclass" in (getattr(inner, "id", ""), getattr(inner, "attr", ""))
-        for decorator in node.decorator_list
-        for inner in ast.walk(decorator)
-    )
-
-
-def made_by(node: ast.stmt) -> str:
-    """`Config` of `CONFIG = Config(80)`, where the arguments call only cheap things; or nothing."""
-    if not isinstance(node, ast.Assign | ast.AnnAssign):
-        return ""
-    match node.value:
-        case ast.Call(func=ast.Name(id=name), args=args, keywords=keywords):
-            return name if all(map(calls_only_pure, [*args, *(k.value for k in keywords)])) else ""
-    return ""
 
 
 @lru_cache(maxsize=16_384)

@@ -1,7 +1,7 @@
 """What a wrong tensor has in common with the reference, of which only few numbers are known.
 
-`axes` of a tensor are random sums over all but one axis: they show where it differs along each
-axis, whether its order is another one, and hold far fewer numbers than the tensor.
+`axes` of a tensor in a record show where it differs along each axis, and whether its order
+is another one.
 """
 
 import itertools
@@ -10,7 +10,6 @@ from collections.abc import Callable, Iterator, Sequence
 import torch
 from torch import Tensor
 
-LONGEST, MIXED = 32, 4  # numbers of an axis that are kept; values, at least, in each of them
 NEAR = 1e-3  # of two axes, relative to the scale: they are rounded to few digits
 MOST = 6  # places that are listed
 FUNCTIONS: dict[str, Callable[[Tensor], Tensor]] = {
@@ -19,17 +18,6 @@ FUNCTIONS: dict[str, Callable[[Tensor], Tensor]] = {
     "square roots": torch.square,
     "squares": torch.sqrt,
 }
-
-
-def axes_of(numbers: Tensor, weights: Callable[[int], Tensor]) -> list[list[float]]:
-    """For each axis one number per index; none where they would reveal the values."""
-    found: list[list[float]] = []
-    for axis, size in enumerate(numbers.shape):
-        rest = numbers.numel() // max(size, 1)
-        kept = 1 < size <= LONGEST and rest >= MIXED
-        sums = numbers.movedim(axis, 0).reshape(size, -1) @ weights(rest)[0] if kept else None
-        found.append([] if sums is None else [float(f"{x:.5g}") for x in sums.tolist()])
-    return found if 2 * sum(map(len, found)) < numbers.numel() else [[] for _ in found]
 
 
 def find_change(value: Tensor, agrees: Callable[[Tensor], bool]) -> str:
@@ -92,3 +80,26 @@ def _listed(places: list[int]) -> str:
     if len(places) > 2 and places == [*range(places[0], places[-1] + 1)]:
         return f"{places[0]} to {places[-1]}"
     return ", ".join(map(str, places[:MOST])) + (", …" if len(places) > MOST else "")
+
+
+def round_numbers(text: str) -> str:
+    """A nested list as text, its numbers with four digits."""
+    return "".join(_rounded(part) for part in _split_numbers(text))
+
+
+def _split_numbers(text: str) -> list[str]:
+    parts, current = [], ""
+    for letter in text:
+        if letter in "[], ":
+            parts += [current, letter]
+            current = ""
+        else:
+            current += letter
+    return [part for part in [*parts, current] if part]
+
+
+def _rounded(part: str) -> str:
+    try:
+        return f"{float(part):.4g}" if "." in part or "e" in part else part
+    except ValueError:
+        return part

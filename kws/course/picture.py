@@ -93,19 +93,19 @@ class Picture:
             )
         self._write(left + width / 2, top - height / 2, text.lstrip("*_").replace("//", "\n"))
 
-    def _write(self, x: float, y: float, text: str, **look: Any) -> None:
-        look = {"ha": "center", "va": "center_baseline", "fontsize": POINTS} | look
-        self.axes.text(x, y, text, **look)
+    def _write(self, x: float, y: float, text: str, **props: Any) -> None:
+        props = {"ha": "center", "va": "center_baseline", "fontsize": POINTS} | props
+        self.axes.text(x, y, text, **props)
 
-    def _arrow(self, start: tuple[float, float], end: tuple[float, float], **look: Any) -> None:
-        look = {
+    def _arrow(self, start: tuple[float, float], end: tuple[float, float], **props: Any) -> None:
+        props = {
             "arrowstyle": "-|>",
             "color": INK,
             "shrinkA": 0,
             "shrinkB": 0,
             "linewidth": 1,
-        } | look
-        self.axes.annotate("", end, start, arrowprops=look)
+        } | props
+        self.axes.annotate("", end, start, arrowprops=props)
 
     def _arrows_to(self, x: float, top: float, width: float) -> None:
         """From the ends above a box: its own column's, those above its width, or a wide box's."""
@@ -144,10 +144,10 @@ class Picture:
         one, other = self.boxes[row, column], self.boxes[to_row, to_column]
         side = int(to_column > column)  # 0 is left, 1 is right
         start, end = (one[side], sum(one[2:]) / 2), (other[column > to_column], sum(other[2:]) / 2)
-        look = {"color": ORANGE, "linestyle": "--", "linewidth": 1.5} if kind == "dashed" else {}
-        look |= {"connectionstyle": "arc3,rad=-0.6"} if column == to_column else {}
-        self._arrow(start, end, **look)
+        props = {"color": ORANGE, "linestyle": "--", "linewidth": 1.5} if kind == "dashed" else {}
+        props |= {"connectionstyle": "arc3,rad=-0.6"} if column == to_column else {}
+        self._arrow(start, end, **props)
         at = ((start[0] + end[0]) / 2, (start[1] + end[1]) / 2 + 0.1 * (row == to_row))
         at = (start[0] - 0.25, at[1]) if column == to_column else at
-        look = {"ha": "right"} if column == to_column else {}
-        self._write(*at, label, color="#555555", bbox={"fc": "w", "ec": "none", "pad": 0.5}, **look)
+        side = {"ha": "right"} if column == to_column else {}
+        self._write(*at, label, color="#555555", bbox={"fc": "w", "ec": "none", "pad": 0.5}, **side)

@@ -25,7 +25,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from kws.course.folders import assignment_folders
+from kws.course.notebooks import assignment_folders
 from kws.errors import UsageError, did_you_mean
 
 PUBLIC_SEED = 2026

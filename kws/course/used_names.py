@@ -8,6 +8,7 @@ caught when it runs: see `own_work`, and `grader.sandbox`.
 
 import ast
 import bisect
+import builtins
 import contextlib
 import linecache
 import re
@@ -17,16 +18,17 @@ from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Any, Protocol
 
-from kws.course.folders import modules_used
-from kws.course.magics import as_python, parse, statements_of
 from kws.course.may_run import (
+    BLOCKS,
     Definition,
     changes_of,
     is_check,
     is_harmless,
     names_of,
+    trains,
     used_names,
 )
+from kws.course.notebooks import modules_used
 from kws.course.own_work import (
     ALLOWED,
     ATTRIBUTES,
@@ -36,10 +38,12 @@ from kws.course.own_work import (
     is_public,
     refusal,
 )
+from kws.course.source import as_python, parse, statements_of
 
 LOOKUPS = ("getattr", "attrgetter", "hasattr")
 IMPORTS = ("import_module", "__import__")
 SAME = {"torch.nn.modules": "torch.nn"}  # the same classes at a second address
+UNSET = "is set by no assignment, def or import, so it is not there when this is graded"
 BY_HAND = "write it out by hand, with what the earlier tasks gave you"
 MOST_TEXT = 2_000  # characters of a string that is put together
 IMPORTED = re.compile(r"^\s*from ([\w.]+) import\b", re.MULTILINE)
@@ -54,20 +58,21 @@ class Use:
     where: str
     line: int
     ready: bool
+    unset: bool = False
 
     @property
     def fact(self) -> str:
         """`eval (cell 7, line 3) must not be used in an answer`."""
-        verdict = (
-            "is a ready-made solution of this task"
-            if self.ready
-            else "must not be used in an answer"
-        )
+        verdict = "must not be used in an answer"
+        if self.ready or self.unset:
+            verdict = "is a ready-made solution of this task" if self.ready else UNSET
         return f"{self.name} ({self.where}, line {self.line}) {verdict}"
 
     @property
     def hint(self) -> str:
         top = self.name.partition(".")[0]
+        if self.unset:
+            return f"write `{self.name} = …`, a line of its own outside of functions"
         if not self.ready and is_own(top) and top not in BUILTINS | ATTRIBUTES:
             return f"write `from {top} import …`, with the names that you use"
         return BY_HAND if self.ready else ALLOWED
@@ -162,7 +167,21 @@ def reachable(
 def uses_of(answers: Mapping[str, Any], forbidden: Sequence[str], number: str = "") -> list[Use]:
     """What these answers use that they may not; read are the cells that ran in this kernel."""
     names = {*answers, *(getattr(value, "__name__", "") for value in answers.values())}
-    return uses_in(_cells_that_ran(), forbidden, names, number=number)
+    parts = _cells_that_ran()
+    return uses_in(parts, forbidden, names, number=number) or _unset(parts, names)
+
+
+def _unset(parts: Sequence[ParsedSource], names: Iterable[str]) -> list[Use]:
+    """Global names that answers use, and that `exec`, `globals()` or a function's `global` set."""
+    known = {*dir(builtins), "display", "get_ipython", *(n for part in parts for n in part.names)}
+    stars = (getattr(part.node, "module", "") for part in parts if "*" in part.names)
+    known.update(*(vars(sys.modules[star]) for star in stars if star in sys.modules))
+    there = {name for name in vars(sys.modules["__main__"]) if name not in known}
+    return [
+        Use(name, parts[at].where, parts[at].line, ready=False, unset=True)
+        for at in reachable(parts, names)[0]
+        for name in sorted(used_names(parts[at].source) & there)
+    ]
 
 
 def _cells_that_ran() -> list[ParsedSource]:
@@ -207,7 +226,8 @@ def _statements(source: str, where: str) -> list[ParsedSource]:
         for each in _without_own_import(statement.node)
         for names in [tuple(names_of(each))]
         # a training or a plot, in a cell without a definition, changes nothing for an answer
-        for changes in [tuple(changes_of(each)) if defines or is_harmless(each) else ()]
+        for plain in [defines or is_harmless(each) or isinstance(each, BLOCKS)]
+        for changes in [tuple(changes_of(each)) if plain and not trains(each) else ()]
     ]
 
 

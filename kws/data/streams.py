@@ -1,8 +1,9 @@
 """Long recordings with words in them, made from clips, and the truth about where the words are.
 
     OUT/stream-00.flac …    words and other words, noise that changes, and silence between
-    OUT/truth.csv           file,start,end,word,ratio: seconds, the folder that the clip came from,
-                            and dB from the clip's power down to the noise's, empty over silence
+    OUT/truth.csv           file,start,end,word,ratio,clip: seconds, the folder that the clip came
+                            from, dB from the clip's power down to the noise's, empty over silence,
+                            and which clip; none comes twice before all have come once
     OUT/stream.json         what it was made of
 
 Source of the idea: TensorFlow's speech_commands/generate_streaming_test_wav, which lays clips over
@@ -16,6 +17,7 @@ import csv
 import json
 import math
 import random
+from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -33,7 +35,7 @@ from kws.errors import UsageError
 from kws.files import atomic_folder
 
 TRUTH, ABOUT = "truth.csv", "stream.json"
-COLUMNS, RATIO = ("file", "start", "end", "word"), "ratio"
+COLUMNS, RATIO, CLIP = ("file", "start", "end", "word"), "ratio", "clip"
 LONGEST_GAP = 4.0  # times the mean gap
 PASSAGE = (5.0, 30.0)  # seconds: shortest and longest with one level of noise
 QUIET_SHARE = 0.2  # of the passages: digital silence between the words
@@ -51,6 +53,7 @@ class Spoken:
     end: float
     word: str
     ratio: float | None = None  # dB, to the noise of the second in which the clip begins
+    clip: str = ""  # where it is from; "" in a table without
 
 
 def make_streams(
@@ -119,11 +122,12 @@ def make_streams(
         "seed": seed,
     }
     spoken: list[Spoken] = []
+    drawn: Counter[str] = Counter()  # clips, how often
     with atomic_folder(out) as folder:
         for index in range(files):
             name = f"stream-{index:02d}.flac"
             rng = random.Random(f"{seed} {index}")
-            placed = _place(rng, wanted, other, name, minutes, gap, others)
+            placed = _place(rng, wanted, other, drawn, name, minutes, gap, others)
             title = f"{name} of {files}"
             bar = tqdm(placed, desc=title, unit=" clips", disable=None if progress else True)
             backdrop = passages(rng, noise, lengths)
@@ -135,11 +139,11 @@ def make_streams(
                     spoken += words_here
         with (folder / TRUTH).open("w", newline="", encoding="utf-8") as table:
             writer = csv.writer(table)
-            writer.writerow((*COLUMNS, RATIO))
+            writer.writerow((*COLUMNS, RATIO, CLIP))
             for each in spoken:
                 times = (f"{each.start:.3f}", f"{each.end:.3f}")
                 ratio = "" if each.ratio is None else f"{each.ratio:.1f}"
-                writer.writerow([each.file, *times, each.word, ratio])
+                writer.writerow([each.file, *times, each.word, ratio, each.clip])
         (folder / ABOUT).write_text(json.dumps(about, indent=1, ensure_ascii=False) + "\n")
     return out
 
@@ -155,13 +159,14 @@ def _place(
     rng: random.Random,
     wanted: list[str],
     other: list[str],
+    drawn: Counter[str],
     file: str,
     minutes: float,
     gap: float,
     others: float,
 ) -> list[_Placed]:
     """Which clip begins where: one at a time, with gaps of 0.5 s and more between them."""
-    decks = {True: _deck(rng, other), False: _deck(rng, wanted)}
+    decks = {True: _deck(rng, other, drawn), False: _deck(rng, wanted, drawn)}
     placed, at = [], SAMPLE_RATE
     while True:
         at += round(SAMPLE_RATE * (0.5 + _gap(rng, max(0.0, gap - 0.5))))
@@ -175,10 +180,12 @@ def _gap(rng: random.Random, mean: float) -> float:
     return min(rng.expovariate(1.0), LONGEST_GAP) * mean
 
 
-def _deck(rng: random.Random, names: list[str]) -> Iterator[str]:
-    """All names in a random order, then all again in another."""
+def _deck(rng: random.Random, names: list[str], drawn: Counter[str]) -> Iterator[str]:
+    """All names in a random order, those first that were drawn least often, then all again."""
     while True:
-        yield from rng.sample(names, len(names))
+        for name in sorted(rng.sample(names, len(names)), key=drawn.copy().__getitem__):
+            drawn[name] += 1
+            yield name
 
 
 def passages(
@@ -228,8 +235,8 @@ def _mix(
             end = seconds + len(clip) / SAMPLE_RATE
             power = clip.square().mean().clamp(min=1e-12)
             ratio = 10 * (power / noise).log10().item() if noise > 0 else None
-            spoken = Spoken(file=following.file, start=seconds, end=end, word=word, ratio=ratio)
-            here.append(spoken)
+            where = {"file": following.file, "word": word, "clip": following.clip}
+            here.append(Spoken(start=seconds, end=end, ratio=ratio, **where))
             following = next(ahead, None)
         block += carried[:SAMPLE_RATE]
         carried = torch.cat([carried[SAMPLE_RATE:], torch.zeros(SAMPLE_RATE)])
@@ -255,7 +262,7 @@ def read_truth(folder: str | Path) -> dict[str, list[Spoken]]:
     path = Path(folder) / TRUTH
     if not path.is_file():
         raise UsageError(
-            f"{path}: not there: make the folder with kws data stream, or write this table "
+            f"{path}: no such file: make the folder with kws data stream, or write this table "
             f"({','.join(COLUMNS)}) for your own recordings"
         )
     truth: dict[str, list[Spoken]] = {}
@@ -274,9 +281,10 @@ def read_truth(folder: str | Path) -> dict[str, list[Spoken]]:
                     f"{path}: line {line}: expects a file, 0 <= start <= end in seconds, and a "
                     "word: correct it"
                 ) from None
-            each = Spoken(file=row["file"], start=start, end=end, word=row["word"], ratio=ratio)
+            where = {"file": row["file"], "word": row["word"], "clip": row.get(CLIP) or ""}
+            each = Spoken(start=start, end=end, ratio=ratio, **where)
             truth.setdefault(each.file, []).append(each)
     for name in sorted(truth):
         if not (Path(folder) / name).is_file():
-            raise UsageError(f"{path}: names {name}, which is not there: correct it")
+            raise UsageError(f"{path}: names {name}, which is missing: correct it")
     return {name: sorted(truth[name], key=lambda each: each.start) for name in sorted(truth)}

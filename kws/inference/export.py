@@ -22,11 +22,10 @@ Shape letters: B batch   T frames   F features   C classes
 import copy
 import dataclasses
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 from jaxtyping import Bool, Float
 from safetensors.torch import save
@@ -41,16 +40,14 @@ from kws.audio.recordings import SAMPLE_RATE
 from kws.errors import UsageError
 from kws.files import atomic_path, write_bytes
 from kws.inference.onnx_rnn import OPSET, for_onnx
-from kws.inference.onnx_stream import OnnxStream
 from kws.inference.onnx_tools import open_session, quiet, require_onnx
 from kws.inference.torch_stream import TorchStream, step_logits
 from kws.training.checkpoint import Trained
 from kws.training.recipe import to_toml
 
 TOLERANCE = 1e-4  # largest difference of a logit
-TRACED = (2, 61)  # batch and frames of the example that the graph is traced with
-CHECKED = ((1, 101), (3, 61), (5, 29), (1, 127))  # batches and frames that are compared
-STEPS, TRACED_STEPS = 40, 5  # that are compared, more than a second, and traced
+CHECKED = ((3, 61), (1, 101), (5, 29), (1, 127))  # batches and frames that are compared
+STEPS = 40  # that are compared, more than a second
 
 
 def export_onnx(trained: Trained, out: str | Path) -> float:
@@ -59,28 +56,20 @@ def export_onnx(trained: Trained, out: str | Path) -> float:
     Returns the largest difference between their logits. Raises UsageError: a package is missing, or
     the two differ by more than `TOLERANCE`.
     """
-    require_onnx()
     if trained.recipe.features.kind == "waveform":
         raise UsageError(
             f"{trained.recipe.model.name} reads waveforms, and kws exports models that read "
             "features: export its backbone with optimum, or write --safetensors"
         )
-    reference = Normalized(trained.model, trained.normalizer).cpu().eval()
-    valid = torch.ones(TRACED, dtype=torch.bool)
-    valid[1, TRACED[1] // 2 :] = False
-    features = torch.zeros(*TRACED, trained.recipe.features.num_features)
-    program = trace(
-        reference,
-        (features, valid),
+    return write_graph(
+        Normalized(trained.model, trained.normalizer),
+        out,
+        random_batches(CHECKED, trained.recipe.features.num_features),
         inputs=("features", "valid"),
         outputs=("logits",),
         free=({0: "batch", 1: "frames"},) * 2,
+        metadata=describe(trained),
     )
-    program.model.metadata_props.update(describe(trained))
-    with atomic_path(out) as temporary:
-        program.save(temporary)
-        difference = largest_difference(temporary, reference, trained.recipe.features.num_features)
-        return check_difference(difference, out, TOLERANCE)
 
 
 class StepGraph(nn.Module):
@@ -100,68 +89,77 @@ class StepGraph(nn.Module):
 def export_step(trained: Trained, out: str | Path) -> float:
     """Write the steps of a model with state to `out`, once they give what torch gives.
 
-    Returns the largest difference between their posteriors. Raises UsageError: a model without
-    state, a package is missing, or the two differ.
+    Returns the largest difference between them. Raises UsageError: a model without state, a package
+    is missing, or the two differ.
     """
-    require_onnx()
     stream = TorchStream(trained)
     if not stream.step_frames:
         raise UsageError(
             f"{trained.path or 'the model'}: {trained.recipe.model.name} has no state to step "
             "with: leave --step out, or train keywords-causal"
         )
-    state, size = stream.start(), stream.step_frames
+    state, size, graph = stream.start(), stream.step_frames, StepGraph(trained).eval()
     generator = torch.Generator().manual_seed(0)
-    frames = torch.randn(STEPS * size, stream.num_features, generator=generator) * 3 - 5
-    program = trace(
-        StepGraph(trained).eval(),
-        (frames[None, : TRACED_STEPS * size], *state),
+    frames = torch.randn(2, 1, STEPS * size, stream.num_features, generator=generator) * 3 - 5
+    with torch.inference_mode():
+        _, *after = graph(frames[0], *state)
+    parts = [{"shape": list(part.shape), "fill": float(part.flatten()[0])} for part in state]
+    return write_graph(
+        graph,
+        out,
+        [(frames[0], *state), (frames[1], *after)],
         inputs=("features", *(f"state_{i}" for i in range(len(state)))),
         outputs=("logits", *(f"next_{i}" for i in range(len(state)))),
         free=({1: size * Dim("steps")}, ({},) * len(state)),
+        metadata=describe(trained) | {"state": json.dumps(parts), "step_frames": str(size)},
     )
-    parts = [{"shape": list(part.shape), "fill": float(part.flatten()[0])} for part in state]
-    about = {"state": json.dumps(parts), "step_frames": str(size)}
-    program.model.metadata_props.update(describe(trained) | about)
-    with atomic_path(out) as temporary:
-        program.save(temporary)
-        graph, expected = OnnxStream(temporary), stream.step(frames.numpy(), state)[0]
-        first, after = graph.step(frames[:size].numpy(), graph.start())
-        found = np.concatenate([first, graph.step(frames[size:].numpy(), after)[0]])
-        return check_difference(float(abs(found - expected).max()), out, TOLERANCE)
 
 
-def trace(
+def write_graph(
     module: nn.Module,
-    example: Sequence[Tensor],
+    out: str | Path,
+    examples: Sequence[Sequence[Tensor]],
     *,
     inputs: Sequence[str],
     outputs: Sequence[str],
-    free: Sequence[Any],
-) -> torch.onnx.ONNXProgram:
-    """The ONNX graph of a module; `free` names the axes of each input that have any length."""
+    metadata: Mapping[str, str],
+    free: Sequence[Any] | None = None,
+    tolerance: float = TOLERANCE,
+    shrink: Callable[[Path], object] | None = None,
+    **options: Any,
+) -> float:
+    """Write a module as ONNX to `out`, atomically, once onnxruntime agrees with torch.
+
+    The first of `examples`, inputs, is traced, all are compared; `free` has the axes of any length
+    of each input. `shrink` may change the file after that; `options` are torch's. Returns the
+    largest difference. Raises UsageError: a package is missing, or it exceeds `tolerance`.
+    """
+    require_onnx()
+    module = module.cpu().eval()
     with quiet(), sdpa_kernel(SDPBackend.MATH):
         program = torch.onnx.export(
             for_onnx(module),
-            tuple(example),
+            tuple(examples[0]),
             input_names=list(inputs),
             output_names=list(outputs),
-            dynamic_shapes=tuple(free),
+            dynamic_shapes=tuple(free) if free else None,
             opset_version=OPSET,
             dynamo=True,
             verbose=False,
+            **options,
         )
     assert program is not None
-    return program
-
-
-def check_difference(difference: float, out: str | Path, tolerance: float) -> float:
-    """`difference`, which is at most `tolerance`; UsageError otherwise, also for NaN."""
-    if not difference <= tolerance:
-        raise UsageError(
-            f"{out}: onnxruntime and torch differ by {difference:.1e}, more than "
-            f"{tolerance:.0e}: not written; report this with the recipe of the run"
-        )
+    program.model.metadata_props.update(metadata)
+    with atomic_path(out) as temporary:
+        program.save(temporary)
+        difference = largest_difference(temporary, module, examples)
+        if not difference <= tolerance:  # NaN is refused too
+            raise UsageError(
+                f"{out}: onnxruntime and torch differ by {difference:.1e}, more than "
+                f"{tolerance:.0e}: not written; report this with the recipe of the run"
+            )
+        if shrink:
+            shrink(temporary)
     return difference
 
 
@@ -211,24 +209,38 @@ class Normalized(nn.Module):
         return self.model(self.normalizer(features, valid), valid)
 
 
-def largest_difference(onnx: Path, reference: nn.Module, num_features: int) -> float:
-    """Largest |logit of onnxruntime − logit of torch| over random batches; NaN if one is NaN.
-
-    Lengths that the model itself refuses (more frames than it has positions) are left out.
-    """
-    session = open_session(onnx)
-    generator = torch.Generator().manual_seed(0)
-    differences = []
-    for batch, frames in CHECKED:
+def random_batches(
+    sizes: Sequence[Sequence[int]], num_features: int
+) -> list[tuple[Float[Tensor, "B T F"], Bool[Tensor, "B T"]]]:
+    """Features and masks of these batches and frames; all rows but the first have padding."""
+    generator, found = torch.Generator().manual_seed(0), []
+    for batch, frames in sizes:
         features = torch.randn(batch, frames, num_features, generator=generator) * 3 - 5
         lengths = torch.randint(frames // 2, frames + 1, (batch, 1), generator=generator)
         lengths[0] = frames
-        valid = torch.arange(frames) < lengths
+        found.append((features, torch.arange(frames) < lengths))
+    return found
+
+
+@torch.inference_mode()
+def largest_difference(
+    onnx: Path, module: nn.Module, examples: Sequence[Sequence[Tensor]]
+) -> float:
+    """Largest |output of onnxruntime − output of torch| over the examples; NaN if one is NaN.
+
+    Lengths that the model itself refuses (more frames than it has positions) are left out.
+    """
+    session, largest = open_session(onnx), torch.zeros(())
+    names = [each.name for each in session.get_inputs()]
+    for example in examples:
         try:
-            with torch.inference_mode():
-                expected = reference(features, valid)
+            expected = module(*example)
         except ValueError:
             continue
-        (found,) = session.run(None, {"features": features.numpy(), "valid": valid.numpy()})
-        differences.append((torch.from_numpy(found) - expected).abs().max())
-    return float(torch.stack(differences).max())
+        feed = {name: value.numpy() for name, value in zip(names, example, strict=True)}
+        several = expected if isinstance(expected, tuple) else (expected,)
+        for output, right in zip(session.run(None, feed), several, strict=True):
+            found = torch.from_numpy(output)
+            gap = torch.where(found == right, 0.0, (found.float() - right.float()).abs())
+            largest = torch.maximum(largest, gap.max())  # NaN is larger than any
+    return float(largest)

@@ -13,6 +13,7 @@ import hashlib
 import importlib.util
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -133,9 +134,7 @@ def record_noise(
     folder = Path(out) / NOISE_FOLDER
     say(f"{seconds:g} seconds of the room, please say nothing")
     waveform = _seconds(live_blocks(source), seconds, [])
-    number = 0
-    while (path := folder / f"room_{number}.wav").exists():
-        number += 1
+    path = _free(folder, "room")
     write_audio(path, waveform)
     say(f"  written: {path}")
     return path
@@ -173,7 +172,9 @@ def next_name(folder: Path, speaker: str) -> Path:
     '2744ccd1_nohash_0.wav'
     """
     hashed = hashlib.sha256(speaker.encode()).hexdigest()[:8]
-    number = 0
-    while (path := folder / f"{hashed}_nohash_{number}.wav").exists():
-        number += 1
-    return path
+    return _free(folder, f"{hashed}_nohash")
+
+
+def _free(folder: Path, stem: str) -> Path:
+    paths = (folder / f"{stem}_{number}.wav" for number in count())
+    return next(path for path in paths if not path.exists())

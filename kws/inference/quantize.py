@@ -11,10 +11,8 @@ Source: https://onnxruntime.ai/docs/performance/model-optimizations/quantization
 Shape letters: B batch   T frames   F features
 """
 
-import copy
 import dataclasses
 import tempfile
-import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,15 +20,12 @@ from typing import Any
 
 import numpy as np
 import torch
-from torch.utils.flop_counter import FlopCounterMode
 
-from kws.audio.recordings import CLIP_SAMPLES
 from kws.data.clips import ClipSplit
 from kws.files import write_bytes
 from kws.inference.export import export_onnx
 from kws.inference.onnx_tools import open_session, quiet, require_onnx
 from kws.inference.small_graph import recurrent_weights, with_short_names, with_small_weights
-from kws.inference.streaming import WINDOW_FRAMES
 from kws.metrics import Proportion
 from kws.training.batches import Batch, evaluation_batches
 from kws.training.checkpoint import Trained, require_kind
@@ -38,36 +33,25 @@ from kws.training.recipe import compute_features
 
 CALIBRATION_CLIPS = 512  # of the training part, spread evenly over it
 CALIBRATION_BATCH = 32
-TIMED = 50  # clips, one at a time; the median counts
 KINDS = ("Conv", "MatMul", "Gemm")
 
 
 @dataclass(frozen=True, kw_only=True)
 class Quantized:
-    """A float model and its int8 twin: bytes of the files, accuracy, milliseconds a clip.
-
-    Times are the median CPU time of `TIMED` clips of a second on one core, features not included;
-    as they depend on the machine they are not for tests.
-    """
+    """A float model and its int8 twin: bytes of the files, and accuracy."""
 
     bytes_before: int
     bytes_after: int
     before: Proportion
     after: Proportion
     agree: Proportion  # clips that both label the same
-    ms_before: float
-    ms_after: float
-    multiply_adds: int  # of a clip of a second, features not included
 
     def lines(self) -> list[str]:
         """What to print."""
         return [
-            f"float32: {self.bytes_before / 1e3:,.1f} kB, {self.ms_before:.2f} ms a clip, "
-            f"accuracy {self.before}",
-            f"int8:    {self.bytes_after / 1e3:,.1f} kB, {self.ms_after:.2f} ms a clip, "
-            f"accuracy {self.after}",
+            f"float32: {self.bytes_before / 1e3:,.1f} kB, accuracy {self.before}",
+            f"int8:    {self.bytes_after / 1e3:,.1f} kB, accuracy {self.after}",
             f"the two agree on {self.agree}",
-            f"{self.multiply_adds / 1e6:,.1f} M multiply-adds a clip",
         ]
 
 
@@ -126,9 +110,6 @@ def export_quantized(
             before=Proportion(correct=right, n=n),
             after=Proportion(correct=right_small, n=n),
             agree=Proportion(correct=int((answers == answers_small).sum()), n=n),
-            ms_before=_milliseconds(plain, trained),
-            ms_after=_milliseconds(small, trained),
-            multiply_adds=multiply_adds(trained),
         )
         write_bytes(out, small.read_bytes())
     return result
@@ -160,20 +141,6 @@ def before_norms(model: bytes) -> list[str]:
     return found
 
 
-def multiply_adds(trained: Trained) -> int:
-    """Multiplications with an addition that a clip of a second takes, the features not included.
-
-    Counted by torch while the model reads one: convolutions, linear layers, recurrent ones and the
-    products of attention.
-    """
-    features = trained.features(torch.zeros(1, CLIP_SAMPLES)).double()
-    model = copy.deepcopy(trained.model).cpu().double().eval()  # fast twins are not counted
-    counter = FlopCounterMode(display=False)
-    with counter, torch.no_grad():
-        model(features, None)
-    return counter.get_total_flops() // 2
-
-
 def _calibration(trained: Trained, training: ClipSplit) -> Iterator[dict[str, np.ndarray]]:
     """Features of clips from everywhere in the training part, not normalized: the graph does it."""
     count = min(CALIBRATION_CLIPS, len(training))
@@ -198,15 +165,3 @@ def _accuracy(model: Path, trained: Trained, split: ClipSplit) -> tuple[int, np.
         answers.append(logits.argmax(1))
         right += int((answers[-1] == batch.labels.numpy()).sum())
     return right, np.concatenate(answers)
-
-
-def _milliseconds(model: Path, trained: Trained) -> float:
-    """Median CPU time of one clip on one core: other work on the machine is not counted."""
-    session = open_session(model)
-    inputs = _inputs(torch.randn(1, WINDOW_FRAMES, trained.recipe.features.num_features))
-    times = []
-    for _ in range(TIMED):
-        began = time.process_time()
-        session.run(None, inputs)
-        times.append(time.process_time() - began)
-    return 1000 * float(np.median(times))

@@ -83,12 +83,6 @@ def kaggle_label(label: str) -> str:
     return bare if bare in KAGGLE_LABELS else "unknown"
 
 
-def kaggle_answer(scores: Sequence[tuple[str, float]], rule: Thresholds | None) -> str:
-    """The challenge's label, given (label, confidence) pairs, best first, and the rule."""
-    label, confidence = scores[0]
-    return kaggle_label(rule.instead_of(label, confidence) if rule else label)
-
-
 def parse_thresholds(text: str) -> Thresholds:
     """What the command line is given.
 

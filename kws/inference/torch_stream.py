@@ -13,7 +13,7 @@ from torch import Tensor
 from kws.inference.streaming import require_stream_features
 from kws.models.causal_crnn import CausalCrnn, State
 from kws.training.checkpoint import Trained, require_kind
-from kws.training.other_words import OtherWordsApart, without_parts
+from kws.training.other_words import SeparateOtherWords, without_parts
 from kws.training.recipe import compute_features
 
 
@@ -72,6 +72,6 @@ def step_logits(
     model = without_parts(whole)
     assert isinstance(model, CausalCrnn)
     logits, state = model.step(trained.normalizer(frames.to(like)), state)
-    if isinstance(whole, OtherWordsApart):
+    if isinstance(whole, SeparateOtherWords):
         logits = whole.together(logits[0])[None]
     return logits, state

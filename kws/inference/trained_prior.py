@@ -50,10 +50,10 @@ class TrainedPrior:
                     f"{word!r} is not a word of this prior{did_you_mean(word, self.words)}: "
                     f"choose one of {', '.join(self.words)}"
                 )
-        asked = torch.tensor([self.words.index(word) for word in words])
+        labels = torch.tensor([self.words.index(word) for word in words])
         codes = sample(
-            lambda so_far: self.model(asked, so_far)[:, -1],
-            len(asked),
+            lambda so_far: self.model(labels, so_far)[:, -1],
+            len(labels),
             len(self.model.prior.places),
             temperature=temperature,
             top_k=top_k,

@@ -7,7 +7,9 @@ Whoever runs it needs no log-mel of their own: a browser, a phone. `shown` multi
 reads: 1 everywhere for a prediction; 0 hides a part, and how far the score falls then says how much
 the model relied on it (occlusion: Zeiler and Fergus 2014, https://arxiv.org/abs/1311.2901).
 `spectrogram` is a log-mel to draw, `embedding` what the last layer reads: a new one for other words
-can be trained on it (`kws.training.new_head`). The batch is free.
+can be trained on it (`kws.training.new_head`). A model with state has a graph of one step, too:
+
+    samples (1, N) of its frames, state_0 … -> the same outputs, next_0 …
 
 Parity: torch, 1e-3 in every logit, on noise of three levels, a chirp and digital silence; where
 onnxruntime differs by more there is no file. Then weights are stored in 8 bits, if the
@@ -17,31 +19,34 @@ Shape letters: B batch   N samples   T frames   F features   C classes   M mel b
 """
 
 from collections.abc import Callable, Mapping, Sequence
+from math import isfinite
 from pathlib import Path
 from typing import Any
 
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
-from torch.nn.attention import SDPBackend, sdpa_kernel
 
-from kws.audio.features import log_mel
+from kws.audio.features import HOP, WINDOW, log_mel
 from kws.audio.recordings import CLIP_SAMPLES, SAMPLE_RATE
 from kws.errors import UsageError
-from kws.files import atomic_path
-from kws.inference.onnx_rnn import OPSET, for_onnx
-from kws.inference.onnx_tools import open_session, quiet, require_onnx
+from kws.inference.export import write_graph
+from kws.inference.onnx_rnn import OPSET
+from kws.inference.onnx_tools import open_session
 from kws.inference.small_graph import (
     with_separate_window,
     with_short_names,
     with_small_weights,
 )
+from kws.inference.streaming import MARGIN
+from kws.models.causal_crnn import CausalCrnn
 from kws.training.new_head import split_head
 
 TOLERANCE = 1e-3  # largest difference of a logit
 SMALL = 0.01  # largest difference of a probability by weights in 8 bits
 SPECTROGRAM_MELS = 40
-INPUTS, OUTPUTS = ("waveform", "shown"), ("logits", "spectrogram", "embedding")
+OUTPUTS = ("logits", "spectrogram", "embedding")
+NAMES: Any = {"inputs": ("waveform", "shown"), "outputs": OUTPUTS}
 
 Features = Callable[[Tensor], Tensor]  # waveform (B, N) -> what the model reads (B, T, F)
 
@@ -96,54 +101,87 @@ def export_waveform(
     Raises:
         UsageError: a package is missing, the number of logits is another, or the two differ.
     """
-    require_onnx()
     waveforms = example_waveforms()
     whole = FromWaveform(model, features)
     with torch.inference_mode():
         read = features(waveforms)  # also makes the tables that tracing must find ready
-        shown = torch.ones_like(read)
-        expected, _, embedding = whole(waveforms, shown)
+        expected, _, embedding = whole(waveforms, torch.ones_like(read))
     if expected.shape != (len(waveforms), num_classes):
         raise UsageError(
             f"the model gives {expected.shape[-1]} numbers for a clip, and there are "
             f"{num_classes} labels: name as many labels as it has classes"
         )
-    with quiet(), sdpa_kernel(SDPBackend.MATH):
-        program = torch.onnx.export(
-            for_onnx(whole).eval(),
-            (waveforms[:1], shown[:1]),
-            input_names=list(INPUTS),
-            output_names=list(OUTPUTS),
-            opset_version=OPSET,
-            custom_translation_table={torch.ops.aten.mean.dim: mean_in_turn},
-            dynamo=True,
-            verbose=False,
-        )
-    assert program is not None
-    program.model.metadata_props.update(metadata or {})
-    with atomic_path(out) as temporary:
-        program.save(temporary)
-        session = open_session(temporary)
-        found = torch.cat([run(session, waveform, shown[:1]) for waveform in waveforms.split(1)])
-        difference = float((found - expected).abs().max())
-        if not difference <= TOLERANCE:  # NaN is refused too
-            raise UsageError(
-                f"{out}: onnxruntime and torch differ by {difference:.1e}, more than "
-                f"{TOLERANCE:.0e}: not written; report this with the model"
-            )
-        _make_small(temporary, found, waveforms, shown[:1])
+    examples = [(each, torch.ones_like(read[:1])) for each in waveforms.split(1)]
+
+    def shrink(graph: Path) -> None:
+        """Store weights in 8 bits, unless a probability of the examples changes by `SMALL`."""
+        plain = with_separate_window(graph.read_bytes())
+        small = with_small_weights(plain, lambda name: name.startswith(("body.", "head.")))
+        graph.write_bytes(with_short_names(small))
+        session = open_session(graph)
+        feeds = ({"waveform": x.numpy(), "shown": y.numpy()} for x, y in examples)
+        found = torch.tensor([session.run(["logits"], feed)[0][0].tolist() for feed in feeds])
+        if not float((found.softmax(1) - expected.softmax(1)).abs().max()) <= SMALL:
+            graph.write_bytes(with_short_names(plain))
+
+    difference = write_graph(whole, out, examples, shrink=shrink, **NAMES, **_options(metadata))
     return difference, (read.shape[1], read.shape[2], embedding.shape[1])
 
 
-def _make_small(graph: Path, logits: Tensor, waveforms: Tensor, shown: Tensor) -> None:
-    """Store weights in 8 bits, unless a probability of the examples changes by `SMALL`."""
-    whole = with_separate_window(graph.read_bytes())
-    small = with_small_weights(whole, lambda name: name.startswith(("body.", "head.")))
-    graph.write_bytes(with_short_names(small))
-    session = open_session(graph)
-    found = torch.cat([run(session, waveform, shown) for waveform in waveforms.split(1)])
-    if not float((found.softmax(1) - logits.softmax(1)).abs().max()) <= SMALL:
-        graph.write_bytes(with_short_names(whole))
+def _options(metadata: Mapping[str, str] | None) -> dict[str, Any]:
+    table = {torch.ops.aten.mean.dim: mean_in_turn}
+    return {"metadata": metadata or {}, "tolerance": TOLERANCE, "custom_translation_table": table}
+
+
+class StepFromWaveform(nn.Module):
+    """`features`, then a step of a model with state, from the samples around its frames."""
+
+    def __init__(self, model: nn.Module, features: Features):
+        super().__init__()
+        body, self.head = split_head(model)
+        assert isinstance(body, CausalCrnn)
+        self.body, self.features = body, features
+
+    def forward(self, samples: Float[Tensor, "1 N"], *state: Tensor) -> tuple[Tensor, ...]:
+        """samples (1, N), state -> logits (1, C), spectrogram (1, T, M), embedding, next state."""
+        frames = slice(MARGIN, MARGIN + self.body.step_frames)
+        embedding, after = self.body.step(self.features(samples)[:, frames], state)
+        spectrogram = log_mel(samples, n_mels=SPECTROGRAM_MELS)[:, frames]
+        return self.head(embedding[:, 0]), spectrogram, embedding[:, 0] + 0.0, *after
+
+
+def export_waveform_step(model: nn.Module, features: Features, out: str | Path) -> dict[str, Any]:
+    """Write a step of a model with state from samples as `export_waveform` does, weights in float.
+
+    Its features of a frame must depend on nothing else. Returns what a page needs to know.
+    """
+    graph = StepFromWaveform(model, features).cpu().eval()
+    state, frames = graph.body.start(), graph.body.step_frames
+    size = (MARGIN + frames - 1) * HOP + WINDOW // 2  # up to the end of the last window
+    waveform, examples = example_waveforms()[3], [(example_waveforms()[:1, :size], *state)]
+    for start in range(0, len(waveform) - size, frames * HOP):
+        with torch.inference_mode():
+            _, _, _, *after = graph(*examples[-1])
+        examples.append((waveform[None, start : start + size], *after))
+    numbers = range(len(state))
+    write_graph(
+        graph,
+        out,
+        examples,
+        inputs=("samples", *(f"state_{i}" for i in numbers)),
+        outputs=(*OUTPUTS, *(f"next_{i}" for i in numbers)),
+        **_options(None),
+    )
+    fills = [float(part.flatten()[0]) for part in state]  # JSON has no infinity
+    fills = [fill if isfinite(fill) else None for fill in fills]
+    return {
+        "samples": size,
+        "before": MARGIN * HOP,
+        "behind": WINDOW // 2,
+        "hop": frames * HOP,
+        "frames": frames,
+        "state": [{"shape": [*x.shape], "fill": y} for x, y in zip(state, fills, strict=True)],
+    }
 
 
 def mean_in_turn(x: Any, dim: Sequence[int], keepdim: bool = False) -> Any:
@@ -158,11 +196,3 @@ def mean_in_turn(x: Any, dim: Sequence[int], keepdim: bool = False) -> Any:
     for axis in dim:
         x = onnx.ReduceMean(x, onnx.Constant(value_ints=[axis]), keepdims=1)
     return x if keepdim else onnx.Squeeze(x, onnx.Constant(value_ints=list(dim)))
-
-
-def run(
-    session: Any, waveform: Float[Tensor, "1 N"], shown: Float[Tensor, "1 T F"]
-) -> Float[Tensor, "1 C"]:
-    """Logits of one clip by onnxruntime's session of such a graph."""
-    (logits,) = session.run(["logits"], {"waveform": waveform.numpy(), "shown": shown.numpy()})
-    return torch.from_numpy(logits)

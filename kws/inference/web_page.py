@@ -37,11 +37,13 @@ from kws.inference.waveform_graph import (
     Features,
     FromWaveform,
     export_waveform,
+    export_waveform_step,
 )
 from kws.inference.web_runtime import runtime_files
 
 FILES = Path(__file__).parents[1] / "web"
-SETTINGS, GRAPH, WORKER = "page.json", "model.onnx", "sw.js"
+SETTINGS, GRAPH, STEP, WORKER = "page.json", "model.onnx", "step.onnx", "sw.js"
+STEPPING = Trigger(hop_ms=30, smooth_ms=510, in_a_row=11)  # 300 ms at the threshold, as by default
 OTHERS = "others.bin"  # embeddings of other words, int8, row by row
 MOST_EXAMPLES = 10
 TIMES, BANDS = 10, 5  # the grid of what is hidden in turn, to see where the model looked
@@ -61,6 +63,7 @@ def write_page(
     others: tuple[Sequence[str], Float[Tensor, "n D"]] | None = None,
     examples: Mapping[str, bytes] | None = None,
     measured: str = "",
+    has_state: bool = False,
 ) -> Path:
     """Write the page of a keyword model into the folder `out`, and return it.
 
@@ -70,18 +73,20 @@ def write_page(
         labels: the C classes; those in underscores are no words.
         features: waveforms (B, 16000) -> what the model reads.
         title: of the page.
-        trigger: what makes a detection of scores.
+        trigger: what makes a detection of scores; None: that of `kws listen`, of a model with
+            state in as many milliseconds.
         mel_features: features of a frame go from low frequencies to high ones.
         runtime: a folder with ONNX Runtime Web; None fetches it by npm, once.
         others: words and their embeddings: "another word" for own words that are trained there.
         examples: words and recordings of them (wav files) to click on; None: `example_clips`.
         measured: evaluation-stream.json, or a card, for the slider of the threshold.
+        has_state: a `CausalCrnn` steps through a stream, in place of reading windows of a second.
 
     Raises:
         UsageError: the folder holds something else, a package or the runtime is missing, or the
             graph does not fit the model.
     """
-    out, trigger = Path(out), trigger or Trigger()
+    out, trigger = Path(out), trigger or (STEPPING if has_state else Trigger())
     words = words_of(labels)
     if not words:
         raise UsageError(f"none of the labels is a word: {', '.join(labels)}: name at least one")
@@ -96,6 +101,11 @@ def write_page(
             model, features, graph, num_classes=len(labels), metadata=metadata
         )
         files[GRAPH] = graph.read_bytes()
+        step = None
+        if has_state:
+            about = export_waveform_step(model, features, graph)
+            files[STEP] = graph.read_bytes()
+            step = {**about, **described(STEP, files[STEP])}
     names, rows = others or ((), torch.zeros(1, width))
     scale = float(rows.abs().max()) / 127 or 1.0
     files[OTHERS] = (rows / scale).round().to(torch.int8).numpy().tobytes() if names else b""
@@ -120,17 +130,19 @@ def write_page(
         "embedding": width,
         "others": {"file": OTHERS, "words": list(names), "scale": scale},
         "explain": {"times": TIMES, "bands": BANDS if mel_features else 1},
-        "model": {
-            "file": GRAPH,
-            "bytes": len(files[GRAPH]),
-            "sha256": sha256(files[GRAPH]).hexdigest(),
-        },
+        "model": described(GRAPH, files[GRAPH]),
+        "step": step,
     }
     files[SETTINGS] = (json.dumps(settings, ensure_ascii=False, indent=1) + "\n").encode()
     files[WORKER] = service_worker(files)
     for name in sorted(files):
         write_bytes(out / name, files[name])
     return out
+
+
+def described(name: str, data: bytes) -> dict[str, str | int]:
+    """What a page compares a file with."""
+    return {"file": name, "bytes": len(data), "sha256": sha256(data).hexdigest()}
 
 
 @torch.no_grad()

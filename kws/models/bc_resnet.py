@@ -16,8 +16,8 @@ from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
 from kws.models.batch_norm import MaskedBatchNorm
+from kws.models.classifier import mean_pool
 from kws.models.frontend import convolve
-from kws.models.pooling import mean_pool
 from kws.settings import Finite, Size
 
 STEM_WIDTH = 2.0  # widths in units of base_channels: 2c, then the stages, then 4c

@@ -26,9 +26,8 @@ import torch.nn.functional as F
 from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
-from kws.models.classifier import Classifier
+from kws.models.classifier import AttentionPooling, Classifier, weighted_pool
 from kws.models.frontend import ConvBlock, ConvStem, frames_of, maps_of, max_pool, zero_padding
-from kws.models.pooling import AttentionPooling, weighted_pool
 from kws.settings import Finite, Fraction, Size
 
 PAST = 2  # frames that a convolution of three reads in front of the newest

@@ -20,8 +20,8 @@ from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
 from kws.errors import UsageError
+from kws.models.classifier import MeanPooling
 from kws.models.frontend import convolve, zero_padding
-from kws.models.pooling import MeanPooling
 from kws.models.positional import LearnedPositions
 from kws.settings import Finite, Layers, Size
 

@@ -19,8 +19,8 @@ from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
 from kws.models.batch_norm import MaskedBatchNorm
+from kws.models.classifier import mean_pool
 from kws.models.frontend import convolve, zero_padding
-from kws.models.pooling import mean_pool
 from kws.settings import Finite, Size
 
 EVERY = 2  # frames: one in 20 ms

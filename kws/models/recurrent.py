@@ -17,9 +17,8 @@ from jaxtyping import Bool, Float
 from torch import Tensor, nn
 from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 
-from kws.models.classifier import Classifier
+from kws.models.classifier import Classifier, MeanPooling, make_pooling
 from kws.models.frontend import ConvStem, convolve, frames_of
-from kws.models.pooling import MeanPooling, make_pooling
 from kws.settings import Finite, Layers, Size, SizeOrZero
 
 

@@ -14,9 +14,8 @@ from dataclasses import dataclass, replace
 from torch import nn
 
 from kws.models.branchformer import BranchformerLayer
-from kws.models.classifier import FRONT_ENDS, Classifier, SequenceClassifier
+from kws.models.classifier import FRONT_ENDS, Classifier, SequenceClassifier, make_pooling
 from kws.models.conformer import Conformer
-from kws.models.pooling import make_pooling
 from kws.models.positional import ENCODER_POSITIONS, SinusoidalPositions
 from kws.models.transformer import EncoderLayer, TransformerEncoder
 from kws.settings import Finite, Layers, Size, SizeOrZero

@@ -16,9 +16,8 @@ from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
 from kws.models.batch_norm import MaskedBatchNorm
-from kws.models.classifier import Classifier
+from kws.models.classifier import Classifier, mean_pool
 from kws.models.frontend import convolve
-from kws.models.pooling import mean_pool
 from kws.settings import Finite, Size, SizeOrZero
 
 KERNELS = (5, 3, 3, 1, 1)  # frames that a layer reads,

@@ -14,9 +14,9 @@ from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 from typing import Any
 
+from kws.course.notebooks import read_cells
 from kws.errors import UsageError
 from kws.files import hold_lock, write_bytes
-from kws.student.cells import read_cells
 
 MANIFEST = "kws/course/kit.json"
 NOTEBOOKS = "assignments/"

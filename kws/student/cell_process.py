@@ -32,20 +32,20 @@ from contextlib import redirect_stderr, redirect_stdout, suppress
 from dataclasses import dataclass
 from typing import Any
 
-from kws.course.magics import parse, statements_of
 from kws.course.may_run import (
+    BLOCKS,
     Definition,
     changes_of,
-    is_data_class,
     is_harmless,
-    made_by,
     names_of,
     set_by,
+    trains,
     used_names,
 )
+from kws.course.notebooks import checks_in, checks_of
+from kws.course.source import parse, statements_of
 from kws.course.used_names import reachable
-from kws.parallel import json_stdout
-from kws.student.cells import checks_in, checks_of
+from kws.student.processes import json_stdout
 
 MAX_PRINTED = 2_000  # characters of one cell's output that are kept
 MAX_MESSAGE = 300
@@ -103,12 +103,12 @@ class Kernel:
     """A namespace in which the cells of one notebook run, in order."""
 
     def __init__(
-        self, tell: Callable[[object], None], names: Mapping[int, str] | None = None
+        self, report: Callable[[object], None], names: Mapping[int, str] | None = None
     ) -> None:
         from kws.course.checking import forget_checks
 
         forget_checks()
-        self.tell = tell
+        self.report = report
         self.names = names or {}  # what a reader calls the cells
         self.module = types.ModuleType("__main__")
         self.jupyter = Jupyter()
@@ -119,7 +119,6 @@ class Kernel:
         self.statements: list[CellStatement] = []  # of cells that are not run as a whole
         self.postponed: set[CellStatement] = set()  # that run if an answer needs them
         self.answers_use: set[str] = set()
-        self.data_classes: set[str] = set()
 
     def run(self, number: int, source: str, mode: str) -> None:
         """Run one cell and report its checks; its error is kept for cells that need its names."""
@@ -135,12 +134,12 @@ class Kernel:
             self.failed |= dict.fromkeys(_names_by_text(source), finding)
             if mode != "definitions":
                 for check in checks_in(source):
-                    self.tell({"check": check, **finding, "printed": ""})
+                    self.report({"check": check, **finding, "printed": ""})
             return
         body = tree.body
         if mode == "definitions":
             for each in statements_of(tree, source):
-                changes = changes_of(each.node) if is_harmless(each.node) else ()
+                changes = () if trains(each.node) else changes_of(each.node)
                 names = stored(each.node), frozenset(changes)
                 self.define(CellStatement(each.node, each.source, number, *names))
             return
@@ -153,7 +152,7 @@ class Kernel:
             self.check(body, name)
         elif error := self.run_all(body, name):
             finding = self.finding(error, name)
-            self.tell({"raised": number, "text": finding["text"], "where": finding["where"]})
+            self.report({"raised": number, "text": finding["text"], "where": finding["where"]})
 
     def run_all(self, body: list[ast.stmt], name: str) -> BaseException | None:
         for position, node in enumerate(body):
@@ -170,12 +169,11 @@ class Kernel:
         """Run a statement between the answers if it may run, or keep it for `supply`."""
         node = statement.node
         self.statements.append(statement)
-        self.data_classes |= statement.names if is_data_class(node) else set()
-        if is_harmless(node) or made_by(node) in self.data_classes:
+        if is_harmless(node):
             self.attempt(statement)
         else:
             self.left_out |= dict.fromkeys(statement.names, statement.cell)
-            if isinstance(node, ast.Assign | ast.AnnAssign):
+            if statement.names or statement.changes:
                 self.postponed.add(statement)
 
     def attempt(self, statement: CellStatement) -> None:
@@ -183,7 +181,8 @@ class Kernel:
         error = self.execute(statement.node, f"<cell {statement.cell}>")
         for each in statement.names:
             self.left_out.pop(each, None)
-        if isinstance(error, NameError) and error.name in self.left_out:
+        waits = isinstance(error, NameError) and error.name in self.left_out
+        if waits or (error and isinstance(statement.node, BLOCKS)):
             self.left_out |= dict.fromkeys(statement.names, statement.cell)
             self.postponed.add(statement)
         elif error:
@@ -196,7 +195,8 @@ class Kernel:
         for statement in [self.statements[n] for n in needed]:
             if statement in self.postponed:
                 self.postponed.remove(statement)
-                if not statement.names or statement.names - vars(self.module).keys():
+                own = statement.names - statement.changes
+                if not own or own - vars(self.module).keys():
                     self.attempt(statement)
 
     def check(self, body: list[ast.stmt], name: str) -> None:
@@ -207,7 +207,7 @@ class Kernel:
             checks = checks_of(node)
             if broken:
                 for check in checks:
-                    self.tell({"check": check, **broken, "printed": ""})
+                    self.report({"check": check, **broken, "printed": ""})
                 continue
             printed_lines: dict[str, tuple[str, str]] = {}
             printed = Printed()
@@ -218,7 +218,7 @@ class Kernel:
             for check, title in checks.items():
                 mark, line = printed_lines.get(check, ("", ""))
                 finding = {"state": "pass", "text": title or line, "hint": "", "where": ""}
-                if mark == "✗" and not error:  # it told, and the notebook goes on
+                if mark == "✗" and not error:  # it printed, and the notebook goes on
                     finding |= {"state": "unmet", "text": line}
                 elif error and mark != "✓":
                     finding = self.finding(error, name, check)
@@ -227,7 +227,7 @@ class Kernel:
                         finding |= {"state": "todo", "text": f"comes after {unmet[missing]}"}
                         finding |= {"where": ""}
                     unmet |= dict.fromkeys(stored(node), check)
-                self.tell({"check": check, **finding, "printed": printed.text})
+                self.report({"check": check, **finding, "printed": printed.text})
 
     def seed(self) -> None:
         """Reset the seed, so that a check's numbers do not depend on other checks."""
@@ -239,7 +239,7 @@ class Kernel:
         try:
             code = compile(ast.Module([node], []), name, "exec", dont_inherit=True)
             exec(code, vars(self.module))
-        except BaseException as error:  # SystemExit, too, is the cell's affair
+        except BaseException as error:  # SystemExit, too, is reported as an error
             return error
         return None
 
@@ -349,10 +349,10 @@ def lines_to(printed_lines: dict[str, tuple[str, str]]) -> Any:
     """Keep the lines of the visible checks, mark and text by id, instead of printing them."""
     from kws.course.checking import lines_go_to
 
-    def hear(mark: str, check: str, text: str) -> None:
+    def keep(mark: str, check: str, text: str) -> None:
         printed_lines[check] = (mark, text)
 
-    return lines_go_to(hear)
+    return lines_go_to(keep)
 
 
 class LazyFinder(importlib.abc.MetaPathFinder):
@@ -384,11 +384,11 @@ def load_one(name: str) -> None:
 
 def serve_job(still_wanted: Callable[[], bool] = lambda: True) -> None:
     """Wait for a job on stdin with everything slow imported already, run it, and end."""
-    tell = json_stdout(others=os.open(os.devnull, os.O_WRONLY))
+    report = json_stdout(others=os.open(os.devnull, os.O_WRONLY))
     try:
         load()
     except Exception as error:
-        tell({"broken": describe(error)})
+        report({"broken": describe(error)})
         return
     line = sys.stdin.readline()
     if not line or not still_wanted():
@@ -398,7 +398,7 @@ def serve_job(still_wanted: Callable[[], bool] = lambda: True) -> None:
         os.environ.clear()
         os.environ.update(job["environment"])
         random.seed()
-    tell({"ready": True})
+    report({"ready": True})
     sys.stdin = io.StringIO()  # input() finds an end
     sys.meta_path.insert(0, LazyFinder())
     os.chdir(job["folder"])
@@ -406,14 +406,14 @@ def serve_job(still_wanted: Callable[[], bool] = lambda: True) -> None:
     warnings.simplefilter("ignore")
     sys.stdout = sys.stderr = Printed()
     names = {int(cell["number"]): str(cell["name"]) for cell in job["cells"]}
-    kernel = Kernel(tell, names)
+    kernel = Kernel(report, names)
     sys.modules["__main__"] = kernel.module
     for cell in job["cells"]:
-        tell({"cell": cell["number"], "name": cell["name"]})
+        report({"cell": cell["number"], "name": cell["name"]})
         kernel.run(int(cell["number"]), str(cell["source"]), str(cell["mode"]))
     if model := job.get("model"):
-        tell({"weights": kernel.misfit(model["make"], model["weights"])})
-    tell({"done": True})
+        report({"weights": kernel.misfit(model["make"], model["weights"])})
+    report({"done": True})
     os._exit(0)  # do not wait for threads that a cell started
 
 

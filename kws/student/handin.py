@@ -8,10 +8,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from kws import __version__
-from kws.course.folders import stem_of
+from kws.course.notebooks import stem_of
 from kws.errors import UsageError
 from kws.files import write_bytes, write_text, zip_bytes
-from kws.student.released import weights_asked
+from kws.student.released import weights_name
 from kws.student.visible_checks import CheckOutcome
 
 NAME, LONGEST_NAME = "student.txt", 100  # beside the notebooks; characters
@@ -62,10 +62,10 @@ def hand_in(
 ) -> HandInZip:
     """Write the zip of an assignment to `out`; UsageError for a file too large to be graded."""
     files = {f"{stem_of(number)}.ipynb": notebook}
-    asked = weights_asked(number)
-    weights = notebook.with_name(asked) if asked else None
-    if weights and asked and weights.is_file():
-        files[asked] = weights
+    wanted = weights_name(number)
+    weights = notebook.with_name(wanted) if wanted else None
+    if weights and wanted and weights.is_file():
+        files[wanted] = weights
     contents = {}
     for name, path in sorted(files.items()):
         if (size := path.stat().st_size) > MOST:
@@ -84,5 +84,5 @@ def hand_in(
     }
     contents["manifest.json"] = (json.dumps(manifest, indent=2) + "\n").encode()
     write_bytes(out, zip_bytes(contents))
-    missing = asked if asked and asked not in files else None
+    missing = wanted if wanted and wanted not in files else None
     return HandInZip(path=out, files=tuple(sorted(contents)), missing=missing)

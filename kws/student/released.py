@@ -13,11 +13,10 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from kws.course.folders import assignment_folders, stem_of, task_of
-from kws.course.magics import as_python, parse
 from kws.course.may_run import names_of
+from kws.course.notebooks import NotebookCell, assignment_folders, read_cells, stem_of, task_of
+from kws.course.source import as_python, parse
 from kws.errors import UsageError, did_you_mean
-from kws.student.cells import NotebookCell, read_cells
 
 RELEASED, HINTS = "released.ipynb", "hints.md"  # in an assignment's folder
 GOLDENS = "goldens.json"  # read here without loading torch
@@ -26,7 +25,7 @@ HEADING = re.compile(r"#+ (?P<task>\d+\.\d+) (?P<title>.+?)(?: \((?P<points>[\d.
 NO_SECTION = ("", 0.0, "")  # title, points and text of a task without a heading
 STEP = re.compile(r" *#   (?P<text>\d+\. .+)")
 FOLDED = re.compile(r"<details>.*?</details>", re.DOTALL)  # the answer below a question
-ASKED = re.compile(  # a question, and its answer folded below it
+QUESTION = re.compile(  # a question, and its answer folded below it
     r"(\*\*(?:Think|Before you go on):\*\*(?:(?!<details>).)*)"
     r"<details><summary>[^<]*</summary>(.*?)</details>",
     re.DOTALL,
@@ -66,7 +65,7 @@ class ReleasedTask:
     @property
     def thoughts(self) -> list[tuple[str, str]]:
         """The questions in its section, each with the folded answer below it."""
-        return [(asked.strip(), answer.strip()) for asked, answer in ASKED.findall(self.section)]
+        return [(one.strip(), answer.strip()) for one, answer in QUESTION.findall(self.section)]
 
     @property
     def hints(self) -> dict[str, str]:
@@ -176,7 +175,7 @@ def checks_released(number: str) -> list[str]:
     return [check for cell in released_cells(number) for check in cell.checks]
 
 
-def weights_asked(number: str) -> str | None:
+def weights_name(number: str) -> str | None:
     found = SAVED.search("\n".join(cell.source for cell in released_cells(number)))
     return found[1] if found else None
 

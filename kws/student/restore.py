@@ -5,8 +5,8 @@ import shutil
 from pathlib import Path
 from typing import Any
 
+from kws.course.notebooks import cells_of, read_table, text_of
 from kws.files import atomic_path, write_bytes, write_text
-from kws.student.cells import cells_of, read_table, text_of
 from kws.student.released import SET_ASIDE, Target, released, tasks_of
 
 INDENT = 1  # what Jupyter writes

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from kws.student.cells import cells_of, read_table
+from kws.course.notebooks import cells_of, read_table
 
 COLORS = re.compile(r"\x1b\[[\d;]*m")
 LINE = re.compile(r"(?P<mark>[✓✗]) (?P<check>\d+\.\d+-[\w-]+)  (?P<text>.*)")

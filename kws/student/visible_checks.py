@@ -14,11 +14,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from kws.course.magics import as_python, parse
-from kws.course.rivals import decide, describe
+from kws.course.notebooks import NotebookCell, read_cells
+from kws.course.source import as_python, decide, describe, parse
 from kws.errors import UsageError
-from kws.parallel import JsonProcess
-from kws.student.cells import NotebookCell, read_cells
+from kws.student.processes import CODE, JsonProcess, WarmProcess, warm_process
 from kws.student.released import (
     SeveralTargets,
     Target,
@@ -29,7 +28,6 @@ from kws.student.released import (
     tasks_before,
 )
 from kws.student.saved_outputs import saved_lines
-from kws.student.warm import CODE, WarmProcess, warm_process
 
 MODELS = {  # assignment -> the model of its notebook that is graded with the handed-in weights
     "03": "SpeakerClassifier(100)",
@@ -90,7 +88,7 @@ def run_cells(
     seconds: float,
     handle: Callable[[dict[str, Any]], None],
 ) -> str:
-    """Pass every event of the job to `heard`. Returns why it ended early, or ""."""
+    """Pass every event of the job to `handle`. Returns why it ended early, or ""."""
     kernel.send(job)
     end, cell = time.monotonic() + SECONDS_START, ""
     while True:
@@ -204,27 +202,27 @@ def plan(
     for cell in released_cells(target.assignment):
         if any(target.covers(check) and check not in there for check in cell.checks):
             cells.append(cell)
-    asked_tasks = {task_of(c) for cell in cells for c in cell.checks if target.covers(c)}
-    before = tasks_before(target.assignment, asked_tasks)
-    planned, asked_at = [], []
+    wanted_tasks = {task_of(c) for cell in cells for c in cell.checks if target.covers(c)}
+    before = tasks_before(target.assignment, wanted_tasks)
+    planned, wanted_at = [], []
     for cell in cells:
-        asked = any(map(target.covers, cell.checks))
+        wanted = any(map(target.covers, cell.checks))
         if whole or (cell.answers and not cell.checks):
             mode = "whole"
-        elif asked or any(task_of(check) in before for check in cell.checks):
+        elif wanted or any(task_of(check) in before for check in cell.checks):
             mode = "checks"
         else:
             mode = "definitions"
         planned.append(_planned(len(planned) + 1, cell, mode))
-        if asked:
-            asked_at.append(len(planned))
-    if whole or not asked_at:
-        return planned[: max(asked_at, default=0)]
+        if wanted:
+            wanted_at.append(len(planned))
+    if whole or not wanted_at:
+        return planned[: max(wanted_at, default=0)]
     last = _without_rivals(planned, answers_of(target.assignment), [] if notes is None else notes)
-    if last <= asked_at[0]:  # as usual: an answer, then its checks
-        return planned[: asked_at[-1]]
+    if last <= wanted_at[0]:  # as usual: an answer, then its checks
+        return planned[: wanted_at[-1]]
     answers = [each for each in planned[:last] if each["mode"] != "checks"]
-    return answers + [each for each in planned[: asked_at[-1]] if each not in answers]
+    return answers + [each for each in planned[: wanted_at[-1]] if each not in answers]
 
 
 def _without_rivals(planned: list[dict[str, Any]], wanted: set[str], notes: list[str]) -> int:

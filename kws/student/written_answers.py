@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from kws.student.cells import read_table, text_of
+from kws.course.notebooks import read_table, text_of
 from kws.student.released import released_cells
 
 HEADING = re.compile(r"(?m)^#+ Written answer (\d+\.[A-Z])\b[^:\n]*:? *(.*)$")
@@ -60,17 +60,17 @@ def find_answer(
     `prompt` is the question's released cell, `given` are the sources of all released cells.
     """
     heading = prompt.partition("\n")[0]
-    asked = [n for n, cell in enumerate(cells) if heading in cell.source]
+    headings = [n for n, cell in enumerate(cells) if heading in cell.source]
     own = {n for n, cell in enumerate(cells) if cell.written == question}
-    for first in asked:
+    for first in headings:
         for n in range(first + 1, len(cells)):
             placeholder = PLACEHOLDER.search(cells[n].source) or cells[n].written == question
             if cells[n].source.strip() in given and not placeholder:
                 break
             own.add(n)
-    texts = [_beyond(prompt, cells[n].source) for n in asked]
+    texts = [_beyond(prompt, cells[n].source) for n in headings]
     texts += [_written(cells[n], given) for n in sorted(own)[:MOST_CELLS]]
-    places = sorted({*own, *asked})[:MOST_CELLS]
+    places = sorted({*own, *headings})[:MOST_CELLS]
     return list(dict.fromkeys(filter(None, texts))), [cells[n] for n in places]
 
 

@@ -30,7 +30,7 @@ from kws.data.protocols import get_protocol, require_same_labels
 from kws.errors import UsageError
 from kws.files import write_bytes
 from kws.models.registry import PRETRAINED, build_model
-from kws.training.other_words import OtherWordsApart, unknown_of
+from kws.training.other_words import SeparateOtherWords, unknown_of
 from kws.training.recipe import Recipe, compute_features, parse_recipe, to_toml
 
 FORMAT = "kws checkpoint 1"
@@ -178,12 +178,12 @@ def new_model(recipe: Recipe, num_classes: int) -> nn.Module:
             f"features.kind={features.kind!r} is not what {name} reads: set features.kind={wanted}"
         )
     build = partial(build_model, name, num_features=features.num_features, **recipe.model.options)
-    separate = recipe.data.other_words == "apart"
+    separate = recipe.data.other_words == "separate"
     if not separate or not (named := get_protocol(recipe.data.protocol).unknown_words):
         return build(num_classes=num_classes)
     unknown = unknown_of(get_protocol(recipe.data.protocol))
     parts = num_classes - 1 + len(named)
-    return OtherWordsApart(build(num_classes=parts), num_classes, unknown)
+    return SeparateOtherWords(build(num_classes=parts), num_classes, unknown)
 
 
 def restore_model(state: Mapping[str, Any], path: Path) -> tuple[nn.Module, Recipe]:

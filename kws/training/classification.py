@@ -120,7 +120,7 @@ def classification_objective(
     check_data(recipe, train, validation)
     labels = train.label_names
     counts_as = torch.arange(len(labels))
-    if recipe.data.other_words == "apart" and isinstance(train, ClipSplit):
+    if recipe.data.other_words == "separate" and isinstance(train, ClipSplit):
         train, counts_as = split_other_words(train), labels_of_parts(get_protocol(train.protocol))
     data = fingerprint(train)
     with fresh_weights(recipe):

@@ -26,7 +26,7 @@ from torch import Tensor, nn
 from kws.errors import UsageError
 from kws.models.classifier import Classifier
 from kws.training.batches import Batch
-from kws.training.other_words import OtherWordsApart, without_parts
+from kws.training.other_words import SeparateOtherWords, without_parts
 
 HEAD = "classify"  # the part that gives logits, as the models of kws call it
 STEPS = 200  # of L-BFGS, at most
@@ -56,14 +56,14 @@ def split_head(model: nn.Module) -> tuple[nn.Module, nn.Module]:
         return copy.deepcopy(model), nn.Identity()
     owner, name = (body, HEAD) if head is getattr(body, HEAD) else (getattr(body, HEAD), "logits")
     setattr(owner, name, nn.Identity())
-    parts = [Together(model)] if isinstance(model, OtherWordsApart) else []
+    parts = [Together(model)] if isinstance(model, SeparateOtherWords) else []
     return body, nn.Sequential(head, *parts)
 
 
 class Together(nn.Module):
-    """What `OtherWordsApart` does with its logits, in evaluation mode."""
+    """What `SeparateOtherWords` does with its logits, in evaluation mode."""
 
-    def __init__(self, parts: OtherWordsApart):
+    def __init__(self, parts: SeparateOtherWords):
         super().__init__()
         self.together = parts.together
 

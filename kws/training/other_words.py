@@ -18,7 +18,7 @@ from kws.data.clips import ClipSplit
 from kws.data.protocols import Protocol, get_protocol
 
 
-class OtherWordsApart(nn.Module):
+class SeparateOtherWords(nn.Module):
     """Logits (B, P) of `model` in training; in evaluation (B, C), other words summed into one.
 
     Column `unknown` is that of the first other word, the others come last. The logit of a sum of
@@ -48,7 +48,7 @@ class OtherWordsApart(nn.Module):
 
 def without_parts(model: nn.Module) -> nn.Module:
     """The model whose outputs are added up, where some are."""
-    return model.model if isinstance(model, OtherWordsApart) else model
+    return model.model if isinstance(model, SeparateOtherWords) else model
 
 
 def split_other_words(split: ClipSplit) -> ClipSplit:

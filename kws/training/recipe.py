@@ -68,7 +68,7 @@ class Data:
     unknown: Literal["protocol", "all"] | PositiveInt = "protocol"
     spare_words: NonNegativeInt = 0  # keywords, training: embedded voices' clips of other words
     # keywords: one class for all other words, or in training one each: kws.training.other_words
-    other_words: Literal["together", "apart"] = "together"
+    other_words: Literal["together", "separate"] = "together"
     count_as: str = ""  # keywords: test a model of words under this protocol, by its confidence:
     unknown_below: Fraction = 0.5  # count_as: less sure than this is unknown,
     silence_below: Fraction = 0.3  # and than this is silence. See kws.inference.thresholds

@@ -38,6 +38,7 @@ export const readAll = (files) =>
   whileReading(async (mine) => {
     const { labels, samples: length, rate } = page.settings;
     const found = [], refused = [];
+    at("now").textContent = "–"; // of what was read before
     for (const [i, { file, folder }] of files.entries()) {
       if (mine.stopped) return;
       try {

@@ -27,10 +27,10 @@ async function explainOne(candidates, word) {
   const label = labels.indexOf(word);
   if (label < 0) return; // other words are listened for by now
   const best = candidates.reduce((a, b) => (b.shares[label] > a.shares[label] ? b : a));
-  const falls = await page.model.explain(best.waveform, label, grid, page.whenIdle);
+  const { falls, spectrogram } = await page.model.explain(best.waveform, label, grid, page.whenIdle);
   if (page.settings.labels !== labels) return; // meanwhile
   at("looked").hidden = false;
-  drawLooked(at("looked"), columnsOf(best.spectrogram, mels, 0, frames), page.settings, falls);
+  drawLooked(at("looked"), columnsOf(spectrogram, mels, 0, frames), page.settings, falls);
   const most = falls.indexOf(Math.max(...falls));
   const time = Math.floor(most / grid.bands) / grid.times;
   const height = ["low", "middle", "high"][Math.floor((3 * (most % grid.bands)) / grid.bands)];

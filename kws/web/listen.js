@@ -7,8 +7,8 @@ import { Lost } from "./windows.js";
 
 const MOST_LOST = 0.5; // seconds of sound; more is worth a word
 
-let waiting = null, busy = false, idlers = [], missed = 0, delays = [];
-let lost = null, lostSeconds = 0;
+let waiting = [], busy = false, idlers = [], missed = 0, delays = [];
+let lost = null, lostSeconds = 0, listening = false;
 
 // Recordings of own words: takes samples beside the model, and is told when there are no more.
 export const recorder = { take: null, stopped: null };
@@ -16,9 +16,10 @@ export const recorder = { take: null, stopped: null };
 export function heard(samples) {
   lostSeconds = lost.push(samples.length, performance.now());
   recorder.take?.(samples);
-  for (const [time, waveform] of stream.windows.push(samples)) {
-    if (waiting) missed += 1; // a slow device scores fewer windows, and stays in time
-    waiting = [time, waveform, performance.now()];
+  for (const each of stream.windows.push(samples)) {
+    // a slow device scores fewer windows, and stays in time; of steps, which are quick, each is needed
+    if (!page.settings.step) missed += waiting.splice(0).length;
+    waiting.push([performance.now(), ...each]);
   }
   scoreWaiting().catch((error) => problem(`The model stopped (${error.message}): load the page again.`));
 }
@@ -27,10 +28,9 @@ async function scoreWaiting() {
   if (busy) return;
   busy = true;
   try {
-    while (waiting) {
-      const [time, waveform, began] = waiting;
-      waiting = null;
-      const { ms } = await score(time, waveform);
+    while (waiting.length) {
+      const [began, ...each] = waiting.shift();
+      const { ms } = await score(...each);
       showDelay(performance.now() - began, ms);
     }
   } finally {
@@ -43,6 +43,7 @@ async function scoreWaiting() {
 export const whenIdle = () => (busy ? new Promise((resolve) => idlers.push(resolve)) : Promise.resolve());
 
 function showDelay(delay, ms) {
+  if (!listening) return; // stopped meanwhile
   delays.push([delay, ms]);
   if (delays.length > 20) delays.shift();
   const median = (column) => delays.map((pair) => pair[column]).sort((a, b) => a - b)[delays.length >> 1];
@@ -56,8 +57,9 @@ function showDelay(delay, ms) {
 // Forget what came before.
 export function beginListening() {
   fresh();
+  listening = true;
   addSource("Microphone");
-  [waiting, missed, delays, lostSeconds] = [null, 0, [], 0];
+  [waiting, missed, delays, lostSeconds] = [[], 0, [], 0];
   lost = new Lost(page.settings.rate);
 }
 
@@ -78,12 +80,16 @@ export async function listen() {
 }
 
 export function stopListening(why = "") {
+  listening = false;
+  waiting = [];
+  stream.detector = null; // what is being scored is not shown any more
   page.microphone.stop();
   const { stopped } = recorder;
   Object.assign(recorder, { take: null, stopped: null });
   stopped?.();
   at("listen").textContent = "Listen";
   at("latency").textContent = "";
+  at("now").textContent = "–";
   status("Stopped.");
   problem(why);
 }

@@ -15,6 +15,14 @@ async function sha256(buffer) {
   return Array.from(digest, (byte) => byte.toString(16).padStart(2, "0")).join("");
 }
 
+// A file as kws web wrote it. Throws an Error whose message is for the user.
+async function checked({ file, bytes, sha256: expected }) {
+  const data = await fetched(file);
+  // crypto.subtle is there on https and localhost only
+  if (data.byteLength === bytes && (!crypto.subtle || (await sha256(data)) === expected)) return data;
+  throw new Error(`${file} is not the model that this page was made for: copy it again, or run kws web again.`);
+}
+
 async function fetched(path) {
   const answer = await fetch(path).catch(() => null);
   if (!answer?.ok) throw new Error(`${path} is missing here: copy every file that kws web wrote.`);
@@ -33,13 +41,10 @@ export class Model {
   // Throws an Error whose message is for the user.
   async load() {
     if (typeof WebAssembly !== "object" || !WebAssembly.validate(SIMD)) throw new Error(NO_SIMD);
-    const { file, bytes, sha256: expected } = this.settings.model;
-    const [model, wasm] = await Promise.all([fetched(file), fetched("runtime/ort-wasm.wasm")]);
-    // crypto.subtle is there on https and localhost only
-    const same = model.byteLength === bytes && (!crypto.subtle || (await sha256(model)) === expected);
-    if (!same) {
-      throw new Error(`${file} is not the model that this page was made for: copy it again, or run kws web again.`);
-    }
+    const { frames, features, labels, model: whole, step } = this.settings;
+    const [model, wasm, steps] = await Promise.all([
+      checked(whole), fetched("runtime/ort-wasm.wasm"), step && checked(step),
+    ]);
     this.worker = new Worker("model-worker.js", { type: "module" });
     this.worker.onmessage = ({ data }) => {
       const { resolve, reject } = this.waiting.get(data.id);
@@ -49,12 +54,12 @@ export class Model {
     };
     this.worker.onerror = () =>
       this.waiting.forEach(({ reject }) => reject(new Error("its worker cannot be started")));
-    const { frames, features, labels } = this.settings;
     try {
-      await this.ask({ kind: "load", model, wasm, frames, features, classes: labels.length });
+      const classes = labels.length, state = step?.state;
+      await this.ask({ kind: "load", model, wasm, steps, state, frames, features, classes });
       this.ready = true;
     } catch (error) {
-      throw new Error(`${file} cannot be run here (${error.message}): run kws web again.`);
+      throw new Error(`${whole.file} cannot be run here (${error.message}): run kws web again.`);
     }
   }
 
@@ -65,18 +70,28 @@ export class Model {
   }
 
   // One second of samples -> {shares of each label, spectrogram, embedding, ms}
-  async run(waveform, hide) {
+  run(waveform, hide) {
+    return this.answer({ kind: "run", waveform, hide });
+  }
+
+  // The same of the next step of a stream, for a model with state; the first one begins anew.
+  step({ samples, first }) {
+    return this.answer({ kind: "step", samples, first });
+  }
+
+  async answer(message) {
     const { head } = this;
-    const { logits, spectrogram, embedding, ms } = await this.ask({ kind: "run", waveform, hide });
+    const { logits, spectrogram, embedding, ms } = await this.ask(message);
     const shares = softmax(head ? logitsOf(head.numbers, head.labels.length, embedding) : logits);
     return { shares, spectrogram, embedding, ms };
   }
 
-  // How much log p of a label falls when a cell of a grid of times × bands is hidden, row by row.
+  // {spectrogram of the second, falls: how much log p of a label falls when a cell of a grid of
+  // times × bands is hidden, row by row}.
   // idle: waits for a moment in which nothing more urgent is read.
   async explain(waveform, label, grid, idle) {
     const { frames, features } = this.settings;
-    const whole = (await this.run(waveform)).shares[label];
+    const { shares: whole, spectrogram } = await this.run(waveform);
     const edge = (i, count, size) => Math.round((i * size) / count);
     const falls = [];
     for (let t = 0; t < grid.times; t++) {
@@ -87,9 +102,9 @@ export class Model {
         ];
         await idle();
         const { shares } = await this.run(waveform, hide);
-        falls.push(Math.max(0, Math.log(whole + 1e-9) - Math.log(shares[label] + 1e-9)));
+        falls.push(Math.max(0, Math.log(whole[label] + 1e-9) - Math.log(shares[label] + 1e-9)));
       }
     }
-    return falls;
+    return { falls, spectrogram };
   }
 }

@@ -85,13 +85,14 @@ async function readStream(file, samples, mine) {
   const every = Math.ceil((seconds * FRAMES_PER_SECOND) / MOST_COLUMNS);
   const rows = [], columns = [];
   let found = 0, frame = 0;
-  for (const part of [samples, new Float32Array(page.settings.samples)]) {
-    for (const [time, waveform] of stream.windows.push(part)) {
+  const { samples: silence, step } = page.settings;
+  for (const part of [samples, new Float32Array(silence + (step ? step.behind : 0))]) {
+    for (const [time, waveform, step] of stream.windows.push(part)) {
       if (mine.stopped) return;
-      const { shares, event, columns: drawn } = await score(time, waveform);
+      const { shares, event, columns: drawn } = await score(time, waveform, step);
       if (mine.stopped) return;
       if (event) found += 1;
-      rows.push([time, shares]);
+      if (step?.ready ?? true) rows.push([time, shares]);
       // copies: a part of a spectrogram would hold all of it
       for (const column of drawn) if (frame++ % every === 0) columns.push(column.slice());
       showProgress(Math.min(1, time / seconds));

@@ -90,7 +90,14 @@ def writers(words: Path, run: Path, out: Path) -> dict[str, list[object]]:
     """Commands that write below `out`."""
     return {
         "train": train(words, out / "run"),
-        "predict": ["predict", words / VICTIM, "--model", run, "--csv", out / "p.csv"],
+        "kaggle": [
+            "kaggle",
+            words / VICTIM.partition("/")[0],
+            "--run",
+            run,
+            "--out",
+            out / "p.csv",
+        ],
         "export": ["export", run, out / "model.safetensors"],
         "evaluate": ["evaluate", out / "copied-run", "--data", words, "--device", "cpu"],
         "plot": ["plot", out / "copied-run"],
@@ -153,7 +160,7 @@ def read_only(tmp_path, keyword_run) -> Iterator[Path]:
 @pytest.mark.parametrize("command", [name for name in WRITERS if name not in ("plot", "evaluate")])
 def test_a_full_disk(kws, words, keyword_run, tiny_disk, monkeypatch, command):
     monkeypatch.setenv("KWS_CACHE", str(tiny_disk / "cache" if command == "pack" else words / ".c"))
-    if command == "predict":  # one row needs but a block
+    if command == "kaggle":  # one row needs but a block
         fill(tiny_disk)
     outcome = kws(*writers(words, keyword_run, tiny_disk)[command])
     outcome.sentence(tiny_disk, "disk is full")

@@ -94,7 +94,6 @@ def test_a_command_refuses_every_kind_that_does_not_name_it(kws, run_of, kind):
 @pytest.mark.parametrize(
     ("arguments", "sentence"),
     [
-        (["predict", "x.wav", "--csv", "a.csv", "--top", "3"], "--top does not apply to --csv"),
         (["plot", "--resample"], "--resample does not apply to a plot without --clip"),
         (["web", "--port", "0"], "--port does not apply to a page without --serve"),
         (["listen", "x.wav", "--device-name", "x"], "--device-name does not apply to a file"),

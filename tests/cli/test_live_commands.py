@@ -51,15 +51,17 @@ def test_a_stream_is_made_and_evaluated(kws, good_words, run_of, tmp_path):
     folder, run = tmp_path / "long", run_of("keywords")
     made = kws("data", "stream", folder, "--data", good_words, "--minutes", "0.4", "--gap", "1")
     assert made.code == 0, made.err
-    assert "words to be found" in made.out
-    done = kws("evaluate", run, "--stream", "--data", folder, "--trigger", EAGER)
+    assert "different clips), " in made.out
+    command = ("evaluate", run, "--stream", "--data", folder, "--trigger", EAGER)
+    done = kws(*command, "--speech", good_words / "yes")
     assert done.code == 0, done.err
-    for text in ("missed", "false alarms", "an hour", "95 % interval", "times real time"):
+    for text in ("missed", "false alarms", "per 1,000", "continuous speech: ", "times real time"):
         assert text in done.out
     written = json.loads((run / "evaluation-stream.json").read_text())
     assert written["all"]["missed"]["n"] > 0
     assert written["trigger"]["threshold"] == 0.05
-    assert (run / "det.png").stat().st_size > 1000
+    assert written["all"]["continuous_speech"]["hours"] > 0
+    assert all((run / name).stat().st_size > 1000 for name in ("det.png", "noise.png"))
 
 
 def test_your_own_words_are_trained(kws, tmp_path, good_words):

@@ -102,10 +102,6 @@ class TestKaggle:
         save_checkpoint(tmp_path / "run" / "best.pt", state_of(trained))
         out = tmp_path / "out.csv"
         assert kws("kaggle", challenge, "--run", tmp_path / "run", "--out", out).code == 0
-        same = tmp_path / "same.csv"
-        recordings = challenge / "test" / "audio"
-        assert kws("predict", recordings, "--model", tmp_path / "run", "--csv", same).code == 0
-        assert same.read_text() == out.read_text()
         assert {row.split(",")[1] for row in out.read_text().splitlines()[1:]} == {written}
 
     @pytest.mark.parametrize(

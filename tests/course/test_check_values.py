@@ -17,7 +17,7 @@ from grader.course.mistakes.planted import planted
 from grader.course.trials import mistaken_answers, our_answers
 from kws.course.checking import NotStarted, Unmet, check_values, forget_checks, lines_go_to
 from kws.course.compare import Record
-from kws.course.folders import task_of
+from kws.course.notebooks import task_of
 from kws.course.trial import all_trials, find_trial
 from tests.grader.conftest import code_beside
 
@@ -83,8 +83,8 @@ def test_an_unknown_mistake_is_a_fact_a_todo_not_started_and_an_error_keeps_its_
     assert mark == "✗"
     fact, often = text.splitlines()
     assert fact == "attend(q, k, v): the shape is right, but the values differ from the reference"
-    asked = often.removeprefix("  often it is one of these: ").split(" / ")
-    assert len(asked) == len({*asked} & {mistake.question for mistake in planted("02").mistakes})
+    wanted = often.removeprefix("  often it is one of these: ").split(" / ")
+    assert len(wanted) == len({*wanted} & {mistake.question for mistake in planted("02").mistakes})
 
     def todo(*_):
         raise NotImplementedError("TODO 2.1")
@@ -144,12 +144,12 @@ def test_the_goldens_know_the_trials_and_mistakes_that_there_are(number):
     tables = json.loads(golden_path(number).read_text(encoding="utf-8"))
     hand = [check for check in checks_by_hand(number) if check in tables]
     assert list(tables) == [*(trial.id for trial in all_trials(number)), *hand]
-    asked, forbidden = set(), {}
+    wanted, forbidden = set(), {}
     for check_id, table in tables.items():
         task = task_of(check_id)
         forbidden[task] = tuple(table["forbidden"])
-        asked |= {(task, mistake["question"]) for mistake in table["mistakes"]}
-    assert asked == {(m.task, m.question) for m in planted(number).mistakes if m.task in forbidden}
+        wanted |= {(task, mistake["question"]) for mistake in table["mistakes"]}
+    assert wanted == {(m.task, m.question) for m in planted(number).mistakes if m.task in forbidden}
     assert forbidden == {t: ASSIGNMENTS[number].task(t).forbidden for t in forbidden}
 
 

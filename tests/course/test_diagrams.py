@@ -7,7 +7,7 @@ import pytest
 
 from grader import ROOT
 from kws.course.diagrams import diagram, tables
-from kws.course.folders import assignment_folders
+from kws.course.notebooks import assignment_folders
 from kws.course.picture import POINTS
 
 SHOWN = re.compile(r'^diagram\("(\w+)"\)', re.MULTILINE)

@@ -15,8 +15,8 @@ from torch import nn
 from grader.authoring.reference import load_answers
 from grader.submission.selection import select_pieces
 from kws.course.checking import Unmet, check_values
-from kws.course.magics import as_python
 from kws.course.own_work import ReadyAnswer, watch_calls
+from kws.course.source import as_python
 from kws.course.used_names import uses_of
 from kws.student.cell_process import Kernel
 from tests.grader.conftest import code_beside

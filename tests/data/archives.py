@@ -96,7 +96,7 @@ class Site:
     hold: int | None = None  # bytes after which the body waits for `go`
     go: threading.Event = field(default_factory=threading.Event)
     url: str = ""
-    asked: list[dict[str, str]] = field(default_factory=list)
+    received: list[dict[str, str]] = field(default_factory=list)
 
     @property
     def content(self) -> bytes:
@@ -110,10 +110,10 @@ class Site:
     @property
     def requests(self) -> list[tuple[str, str | None]]:
         """File and Range header of each request, in order."""
-        return [(headers["name"], headers.get("Range")) for headers in self.asked]
+        return [(headers["name"], headers.get("Range")) for headers in self.received]
 
     @property
-    def ranges_asked(self) -> list[str | None]:
+    def ranges_sent(self) -> list[str | None]:
         return [wanted for _, wanted in self.requests]
 
 
@@ -122,8 +122,8 @@ class SiteHandler(QuietHandler):
 
     def do_GET(self):
         site = self.server.site
-        number, name = len(site.asked), self.path.removeprefix("/data/")
-        site.asked.append({"name": name, **self.headers})
+        number, name = len(site.received), self.path.removeprefix("/data/")
+        site.received.append({"name": name, **self.headers})
         if number < len(site.statuses):
             return self.send_error(site.statuses[number])
         if name not in site.files:

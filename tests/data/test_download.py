@@ -66,7 +66,7 @@ def test_fetches_verifies_unpacks_cleans_up_and_asks_nothing_in_a_second_run(sit
     assert content_of(tmp_path / "sc") == CLIPS
     assert names(tmp_path) == ["sc"]
     assert not download("small", tmp_path / "sc")
-    assert len(site.asked) == 1
+    assert len(site.received) == 1
 
 
 def test_the_archive_is_kept_on_request_and_verified_when_it_is_used_again(site, tmp_path):
@@ -79,7 +79,7 @@ def test_the_archive_is_kept_on_request_and_verified_when_it_is_used_again(site,
     assert FILE in sentence
     assert "remove it" in sentence
     assert names(tmp_path) == ["one", FILE, "two"]
-    assert len(site.asked) == 1
+    assert len(site.received) == 1
 
 
 @pytest.mark.parametrize("link", [False, True])
@@ -108,7 +108,7 @@ def test_what_lies_there_already_is_left_alone(site, tmp_path, monkeypatch):
     monkeypatch.setattr(Path, "is_mount", lambda self: True)
     (tmp_path / "disk").mkdir()
     assert "choose a folder inside it" in refused(download, "small", tmp_path / "disk")
-    assert len(site.asked) == 1
+    assert len(site.received) == 1
 
 
 @pytest.mark.parametrize("stated_length", [True, False])
@@ -118,7 +118,7 @@ def test_dropped_lines_are_taken_up_where_they_broke(site, tmp_path, drops, stat
     download("small", tmp_path / "sc", wait=0.0)
     assert content_of(tmp_path / "sc") == CLIPS
     starts = [sum(drops[: i + 1]) for i in range(len(drops))]
-    assert site.ranges_asked == [None, *(f"bytes={n}-" if n else None for n in starts)]
+    assert site.ranges_sent == [None, *(f"bytes={n}-" if n else None for n in starts)]
 
 
 def test_a_dead_line_is_given_up_and_the_part_kept(site, tmp_path):
@@ -126,7 +126,7 @@ def test_a_dead_line_is_given_up_and_the_part_kept(site, tmp_path):
     sentence = refused(download, "small", tmp_path / "sc", retries=3, wait=0.0)
     assert f"{site.url}/{FILE}" in sentence
     assert "run the command again" in sentence
-    assert len(site.asked) == 1 + 3
+    assert len(site.received) == 1 + 3
     assert names(tmp_path) == [FILE + ".part"]
     assert (tmp_path / (FILE + ".part")).read_bytes() == site.content[:5_000]
 
@@ -135,7 +135,7 @@ def test_progress_resets_the_count_of_failures(site, tmp_path, monkeypatch):
     monkeypatch.setattr(fetching, "ENOUGH", 20_000)
     site.drops = [20_000] * 10
     download("small", tmp_path / "sc", retries=1, wait=0.0)
-    assert len(site.asked) == 11
+    assert len(site.received) == 11
 
 
 def test_a_server_that_restarts_and_drops_for_ever_is_given_up(site, tmp_path, monkeypatch):
@@ -143,7 +143,7 @@ def test_a_server_that_restarts_and_drops_for_ever_is_given_up(site, tmp_path, m
     monkeypatch.setattr(fetching, "ENOUGH", 20_000)
     site.drops, site.ranges = [200_000] * 99, False
     refused(download, "small", tmp_path / "sc", retries=2, wait=0.0)
-    assert len(site.asked) == 3
+    assert len(site.received) == 3
 
 
 def test_pauses_double_up_to_a_bound(site, tmp_path, monkeypatch):
@@ -156,7 +156,7 @@ def test_pauses_double_up_to_a_bound(site, tmp_path, monkeypatch):
 
 
 @pytest.mark.parametrize(
-    ("part", "manners", "asked"),
+    ("part", "manners", "wanted"),
     [
         (lambda whole: whole[:123_457], {}, ["bytes=123457-"]),
         (lambda whole: whole, {}, []),
@@ -167,12 +167,12 @@ def test_pauses_double_up_to_a_bound(site, tmp_path, monkeypatch):
     ids=["cut", "whole", "ranges are ignored", "damaged", "another range is sent"],
 )
 def test_a_later_run_asks_only_for_the_missing_bytes_or_starts_over(
-    site, tmp_path, part, manners, asked
+    site, tmp_path, part, manners, wanted
 ):
     (tmp_path / (FILE + ".part")).write_bytes(part(site.content))
     vars(site).update(manners)
     download("small", tmp_path / "sc", wait=0.0)
-    assert site.ranges_asked == asked
+    assert site.ranges_sent == wanted
     assert content_of(tmp_path / "sc") == CLIPS
 
 
@@ -191,7 +191,7 @@ def test_a_part_as_long_as_the_file_or_longer_starts_over(site, tmp_path, surplu
     """The server answers 416: there is nothing from there on."""
     (tmp_path / (FILE + ".part")).write_bytes(bytes(len(site.content) + surplus))
     download("small", tmp_path / "sc", wait=0.0)
-    assert site.ranges_asked == [f"bytes={len(site.content) + surplus}-", None]
+    assert site.ranges_sent == [f"bytes={len(site.content) + surplus}-", None]
     assert content_of(tmp_path / "sc") == CLIPS
 
 
@@ -205,11 +205,11 @@ def test_a_file_that_changed_between_two_attempts_starts_over(site, tmp_path, mo
 
     monkeypatch.setattr(fetching.time, "sleep", repair)
     download("small", tmp_path / "sc")
-    assert site.asked[1]["If-Range"] == '"old"'
+    assert site.received[1]["If-Range"] == '"old"'
     assert content_of(tmp_path / "sc") == CLIPS
     site.etag, site.drops = 'W/"a"', [0, 0, 1_000]  # a weak one is not sent back
     download("small", tmp_path / "again")
-    assert "If-Range" not in site.asked[3]
+    assert "If-Range" not in site.received[3]
 
 
 def test_two_runs_at_once_do_not_mix_their_bytes(site, tmp_path):
@@ -227,7 +227,7 @@ def test_a_refusing_server_is_told_at_once(site, tmp_path, status):
     assert f"{site.url}/{FILE}" in sentence
     assert str(status) in sentence
     assert "--mirror" in sentence
-    assert len(site.asked) == 1
+    assert len(site.received) == 1
     assert not (tmp_path / "sc").exists()
 
 
@@ -290,7 +290,7 @@ def test_too_little_space_is_told_before_anything_is_fetched(site, tmp_path, mon
     sentence = refused(download, "small", tmp_path / "a" / "sc")
     assert str(tmp_path / "a" / "sc") in sentence
     assert "free some space" in sentence
-    assert site.asked == []
+    assert site.received == []
     assert names(tmp_path) == []
     (tmp_path / (FILE + ".part")).write_bytes(site.content[:1_000])  # those need no more space
     monkeypatch.setattr(downloads.shutil, "disk_usage", disk_with(need - 1_000))
@@ -312,7 +312,7 @@ def test_kill_9_while_fetching_then_only_the_missing_bytes(site, tmp_path):
     site.hold = None
     site.go.set()
     download("small", tmp_path / "sc")
-    assert site.ranges_asked == [None, f"bytes={have}-"]
+    assert site.ranges_sent == [None, f"bytes={have}-"]
     assert content_of(tmp_path / "sc") == CLIPS
 
 
@@ -328,7 +328,7 @@ def test_kill_9_while_unpacking_leaves_no_half_folder(site, tmp_path, monkeypatc
     assert not (tmp_path / "sc").exists()
     assert (tmp_path / FILE).exists()
     download("small", tmp_path / "sc")
-    assert len(site.asked) == 1, "the archive was there already"
+    assert len(site.received) == 1, "the archive was there already"
     assert content_of(tmp_path / "sc") == CLIPS
     assert names(tmp_path) == ["sc"]
 

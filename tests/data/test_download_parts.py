@@ -91,7 +91,7 @@ def test_parts_are_fetched_in_order_joined_and_unpacked_without_their_folder(
     assert names(tmp_path) == ["out"]
     assert server.requests == [(FILE + part, None) for part in PARTS]
     assert not download(NAME, tmp_path / "out")
-    assert len(server.asked) == len(PARTS)
+    assert len(server.received) == len(PARTS)
     assert len(load_speakers(tmp_path / "out").speakers) == len(SPEAKERS)
 
 
@@ -104,7 +104,7 @@ def test_a_part_that_the_server_lacks_is_named_and_the_others_wait(server, tmp_p
     before = PARTS[: PARTS.index(missing)]
     assert names(tmp_path) == [*(FILE + part for part in before), FILE + missing + ".part"]
     server.files[FILE + missing] = content
-    server.asked.clear()
+    server.received.clear()
     assert download(NAME, tmp_path / "out")
     assert [name for name, _ in server.requests] == [FILE + part for part in PARTS[len(before) :]]
 
@@ -113,7 +113,7 @@ def test_an_interrupted_part_goes_on_where_it_stopped(server, files, tmp_path):
     server.drops = [10**9, 1_000]
     refused(tmp_path / "out", retries=0)
     assert names(tmp_path) == [FILE + PARTS[0], FILE + PARTS[1] + ".part"]
-    server.asked, server.drops = [], []
+    server.received, server.drops = [], []
     assert download(NAME, tmp_path / "out")
     assert server.requests[0] == (FILE + PARTS[1], "bytes=1000-")
     assert [name for name, _ in server.requests] == [FILE + part for part in PARTS[1:]]
@@ -178,7 +178,7 @@ def test_a_digest_from_elsewhere_is_compared(server, tmp_path, as_file):
 def test_what_is_no_digest_or_contradicts_a_published_one_is_refused(server, tmp_path, name, given):
     with pytest.raises(UsageError, match=rf"^--sha256 {given}: .*leave it out$"):
         download(name, tmp_path / "out", sha256=given)
-    assert server.asked == []
+    assert server.received == []
 
 
 FIRST, SECOND = (f"uttr-{number:032x}.pt" for number in (0, 7919 % 1000))
@@ -228,7 +228,7 @@ def test_a_full_disk_is_told_before_anything_is_fetched(server, tmp_path, monkey
         downloads.shutil, "disk_usage", lambda _: usage(4_000_000, 0, space["free"])
     )
     assert "free some space" in refused(tmp_path / "out")
-    assert server.asked == []
+    assert server.received == []
     for name, content in server.files.items():
         (tmp_path / name).write_bytes(content)
     space["free"] = 1_000_000  # all parts are here: room for the content is enough

@@ -1,6 +1,7 @@
 """Long recordings with words in them, and the truth about where."""
 
 import itertools
+from collections import Counter
 
 import numpy as np
 import pytest
@@ -10,15 +11,16 @@ import torch
 from kws.audio.recordings import write_audio
 from kws.data.streams import make_streams, read_truth
 from kws.errors import UsageError
+from tests.conftest import data_beside
 
 
 @pytest.fixture(scope="module")
 def clips(tmp_path_factory):
     """Loud clips of two words and an other one, in all splits; a quiet hum."""
     folder = tmp_path_factory.mktemp("clips") / "words"
-    for word in ("ja", "nein", "other"):
-        for speaker in ("c2d15ea5", "4a294341", "00000002"):  # validation, training, testing
-            write_audio(folder / word / f"{speaker}_nohash_0.wav", torch.full((8000,), 0.5))
+    speakers = ("c2d15ea5", "4a294341", "00000002")  # validation, training, testing
+    for word, speaker, n in itertools.product(("ja", "nein", "other"), speakers, range(5)):
+        write_audio(folder / word / f"{speaker}_nohash_{n}.wav", torch.full((8000,), 0.5))
     write_audio(folder / "_background_noise_" / "hum.wav", torch.full((40_000,), 0.01))
     return folder
 
@@ -47,7 +49,7 @@ def test_the_words_are_where_the_truth_says(made):
             low, high = round(each.start * rate), round(each.end * rate)
             assert high - low == 8000
             assert loud[low + 200 : high - 200].all() or abs(samples[low:high]).max() > 0.09
-            loud[low - 1 : high + 1] = False
+            loud[low - 9 : high + 9] = False  # times are rounded to milliseconds
         assert abs(samples[loud]).max(initial=0.0) <= 10 ** (-38 / 20) + 1e-3  # noise alone
 
 
@@ -71,6 +73,14 @@ def test_the_ratio_is_that_of_the_clip_to_the_noise_around_it_and_words_do_not_o
         gaps = [b.start - a.start for a, b in itertools.pairwise(spoken)]
         assert min(gaps) >= 1.5 - 1e-3
         assert {each.word for each in spoken} == {"ja", "nein", "other"}
+
+
+def test_no_clip_comes_again_before_all_have_come(made):
+    spoken = [each for inside in read_truth(made).values() for each in inside]
+    assert all(each.clip.startswith(f"{each.word}/c2d15ea5_nohash_") for each in spoken)
+    wanted = Counter(each.clip for each in spoken if each.word != "other")
+    assert 5 < len(wanted) == min(10, wanted.total())
+    assert set(wanted.values()) <= {wanted.total() // 10, -(-wanted.total() // 10)}
 
 
 def test_the_seed_decides_and_a_folder_in_use_is_left_alone(clips, made, tmp_path):
@@ -110,19 +120,9 @@ def test_what_cannot_be_made_is_told(clips, tmp_path, changes, messages):
     assert not (tmp_path / "s").exists()
 
 
-@pytest.mark.parametrize(
-    ("rows", "messages"),
-    [
-        (None, "not there.*kws data stream"),
-        ("file,start,word", "its first line must name file,start,end,word"),
-        ("file,start,end,word\na.wav,2,1,ja", "line 2: expects a file"),
-        ("file,start,end,word\na.wav,x,1,ja", "line 2: expects a file"),
-        ("file,start,end,word,ratio\na.wav,0,1,ja,x", "line 2: expects a file"),
-        ("file,start,end,word\na.wav,0,1,ja", "names a.wav, which is not"),
-    ],
-)
+@pytest.mark.parametrize(("rows", "messages"), data_beside(__file__)["wrong_truths"])
 def test_a_missing_or_wrong_truth_is_refused(tmp_path, rows, messages):
-    if rows is not None:
+    if rows:
         (tmp_path / "truth.csv").write_text(rows)
     with pytest.raises(UsageError, match=rf"truth\.csv: .*{messages}"):
         read_truth(tmp_path)

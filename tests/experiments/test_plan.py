@@ -92,14 +92,14 @@ def test_other_data_have_another_identity(tiny_corpus, tmp_path):
 
 def test_questions_are_asked_of_many_voices(monkeypatch, tiny_corpus):
     """The corpus itself takes minutes: what is asked for is what counts."""
-    asked = {}
+    wanted = {}
 
     def make(out, **settings):
-        asked[out.name] = settings
+        wanted[out.name] = settings
         return tiny_corpus
 
     monkeypatch.setattr("experiments.plan.make_corpus", make)
     source = find_source("embedded", "keywords", "questions")
     assert source is not None
     assert source.name == "embedded-480"
-    assert asked == {"course-words-480": {"speakers": 480, "repetitions": 1}}
+    assert wanted == {"course-words-480": {"speakers": 480, "repetitions": 1}}

@@ -45,8 +45,8 @@ def test_every_question_is_about_recipes_that_differ_in_the_training_or_in_one_s
         one, other = (load_recipe(f"questions/{name}") for name in question.recipes)
         changed = [key for key, _, _ in changed_keys(one, other)]
         assert len(changed) == 1 or all(key.startswith("train.") for key in changed), question.id
-    asked = {name for question in read_questions() for name in question.recipes}
-    assert asked <= set(RECIPES)
+    wanted = {name for question in read_questions() for name in question.recipes}
+    assert wanted <= set(RECIPES)
 
 
 @pytest.mark.parametrize(
@@ -167,7 +167,7 @@ def test_an_accuracy_is_held_against_a_level_and_resumed_runs_tell_no_time(resul
 
 
 @pytest.fixture
-def asked(recipe_folder, make_job, monkeypatch, tmp_path):
+def wanted(recipe_folder, make_job, monkeypatch, tmp_path):
     """Two recipes of a question, run with one seed each: the folder of their results."""
     folder = shutil.copytree(recipe_folder / "words", tmp_path / "recipes" / "questions").parent
     monkeypatch.setattr(kws.training.recipe, "RECIPES", folder)
@@ -177,23 +177,23 @@ def asked(recipe_folder, make_job, monkeypatch, tmp_path):
     return out
 
 
-def test_the_page_opens_with_the_questions(asked, monkeypatch):
+def test_the_page_opens_with_the_questions(wanted, monkeypatch):
     question = replace(QUESTION, more="gru", less="slow-gru", question="Is it faster?")
     monkeypatch.setattr("experiments.report.read_questions", lambda: [question])
     monkeypatch.setattr("experiments.report.BASES", ("gru",))
     monkeypatch.setattr("experiments.report.CONFUSIONS", ("gru",))
-    page = asked.parent / "experiments.md"
-    text = render(asked, page)[0]
+    page = wanted.parent / "experiments.md"
+    text = render(wanted, page)[0]
     (line,) = [line for line in text.splitlines() if line.startswith("| Is it faster? ")]
     assert "yes (a report)" in line
     assert "n=24, 1 seed" in line
     assert f"**{CANNOT_SAY}**" in line
     assert text.index(line) < text.index("## questions")
-    plots = {path.name for path in write_report(asked, page)}
+    plots = {path.name for path in write_report(wanted, page)}
     assert {"rates-gru-words.png", "confusion-gru-words.png"} <= plots
-    assert digest_in(asked / "rates-gru-words.png")
-    assert stale(asked, page) == []
-    runs = read_results(asked)
+    assert digest_in(wanted / "rates-gru-words.png")
+    assert stale(wanted, page) == []
+    runs = read_results(wanted)
     assert {name: list(x) for name, x in rates(runs, runs[0]).items()} == {"adamw": [1e-4, 1e-2]}
 
 

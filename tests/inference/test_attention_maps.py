@@ -7,8 +7,8 @@ import torch
 
 from kws.inference.attention_maps import attention_weights, panels
 from kws.models.attention import MultiHeadSelfAttention, attend
+from kws.models.classifier import weighted_pool
 from kws.models.keyword_transformer import KeywordTransformer, KeywordTransformerConfig
-from kws.models.pooling import weighted_pool
 from kws.models.recurrent import Crnn, CrnnConfig
 from kws.models.transformer import EncoderLayer, TransformerEncoder
 from tests.tolerances import SAME_SUMS

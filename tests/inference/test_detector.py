@@ -4,6 +4,7 @@ import pytest
 
 from kws.errors import UsageError
 from kws.inference.detector import Detector, Event, Trigger, parse_trigger
+from tests.conftest import data_beside
 
 LABELS = ("_silence_", "_unknown_", "ja", "nein")
 SILENCE, OTHER = (1.0, 0.0, 0.0, 0.0), (0.0, 1.0, 0.0, 0.0)
@@ -69,20 +70,7 @@ def test_a_trigger_reads_what_it_prints_and_needs_words():
         Detector(("_silence_", "_unknown_"), Trigger())
 
 
-@pytest.mark.parametrize(
-    ("text", "messages"),
-    [
-        ("treshold=1", "did you mean 'threshold'"),
-        ("threshold=x", "'x' is not a number"),
-        ("in_a_row=1.5", "'1.5' is not a number"),
-        ("threshold=0", "threshold=0 must be above 0"),
-        ("hop_ms=15", "hop_ms=15 must be a multiple of 10"),
-        ("hop_ms=2000,smooth_ms=2000", "at most 1000, a window"),
-        ("smooth_ms=50", "smooth_ms=50 must be at least hop_ms=100"),
-        ("in_a_row=0", "in_a_row=0 must be at least 1"),
-        ("refractory_ms=-1", "refractory_ms=-1 at least 0"),
-    ],
-)
+@pytest.mark.parametrize(("text", "messages"), data_beside(__file__)["refused"])
 def test_a_wrong_trigger_is_told(text, messages):
     with pytest.raises(UsageError, match=messages):
         parse_trigger(text)

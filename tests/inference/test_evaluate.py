@@ -82,16 +82,16 @@ def test_the_recipes_seed_chooses_the_unknown_clips(tiny_corpus, untrained, seed
 
 
 def test_recordings_are_resampled_on_demand(tiny_corpus, keywords, monkeypatch):
-    asked = []
+    wanted = []
 
     def reader(*args, resample, **kwargs):
-        asked.append(resample)
+        wanted.append(resample)
         return load_speech_commands(*args, **kwargs)
 
     monkeypatch.setattr("kws.inference.evaluate.load_speech_commands", reader)
     load_split(keywords, tiny_corpus, resample=True)
     load_split(keywords, tiny_corpus)
-    assert asked == [True, False]
+    assert wanted == [True, False]
 
 
 @pytest.fixture

@@ -8,7 +8,7 @@ from onnx import numpy_helper
 
 from kws.inference.export import export_onnx
 from kws.inference.onnx_tools import open_session
-from kws.inference.quantize import before_norms, export_quantized, multiply_adds
+from kws.inference.quantize import before_norms, export_quantized
 from kws.inference.small_graph import recurrent_weights, with_short_names, with_small_weights
 
 pytestmark = pytest.mark.no_shapes
@@ -26,14 +26,7 @@ def test_a_model_in_8_bits_says_what_it_says_in_float(untrained, tones, tmp_path
     assert found.agree.correct >= 24  # rounded logits of a model that was never trained
     operators = {node.op_type for node in onnx.load(tmp_path / "small.onnx").graph.node}
     assert {"QuantizeLinear", "DequantizeLinear"} <= operators
-    assert "multiply-adds" in "\n".join(found.lines())
-
-
-def test_multiply_adds_are_those_of_the_formula(untrained):
-    model = untrained("model.name=ds-cnn", labels=LABELS)
-    c, places = 64, 20 * 26  # 40 bands and 101 frames, every second of which is read, halved
-    block = places * (9 * c + c * c)
-    assert multiply_adds(model) == places * 40 * c + 4 * block + 3 * c
+    assert "the two agree on" in found.lines()[-1]
 
 
 def test_recurrent_weights_are_stored_in_8_bits():

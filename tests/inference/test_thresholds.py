@@ -10,7 +10,9 @@ from kws.data.protocols import PROTOCOLS, V1_WORDS, V2_WORDS, get_protocol
 from kws.errors import UsageError
 from kws.inference.evaluate import evaluate, load_split
 from kws.inference.thresholds import Thresholds, check_labels, parse_thresholds
+from tests.conftest import data_beside
 
+DATA = data_beside(__file__)
 TWELVE = get_protocol("v2-12")
 KINDS = {"v1-30": V1_WORDS, "v1-31": (*V1_WORDS, "_silence_"), "v2-35": V2_WORDS}
 
@@ -37,19 +39,7 @@ def many(labels) -> torch.Tensor:
     return 2 * torch.randn(500, len(labels))
 
 
-@pytest.mark.parametrize(
-    ("label", "confidence", "answer"),
-    [
-        ("yes", 0.9, "yes"),
-        ("yes", 0.501, "yes"),
-        ("yes", 0.499, "_unknown_"),
-        ("yes", 0.301, "_unknown_"),
-        ("yes", 0.299, "_silence_"),
-        ("zero", 0.9, "_unknown_"),
-        ("zero", 0.4, "_unknown_"),
-        ("zero", 0.2, "_silence_"),
-    ],
-)
+@pytest.mark.parametrize(("label", "confidence", "answer"), DATA["answers"])
 def test_confidence_decides(labels, label, confidence, answer):
     assert decide(sure(labels, label, confidence), labels) == [answer]
 
@@ -90,16 +80,7 @@ def test_numbers_that_do_not_fit_are_refused(numbers):
         Thresholds(unknown=numbers[0], silence=numbers[1])
 
 
-@pytest.mark.parametrize(
-    ("text", "sentence"),
-    [
-        ("unknwon=0.5", r"'unknwon' \(did you mean 'unknown'"),
-        ("unknown", "'' is not a number"),
-        ("unknown=x", "'x' is not a number"),
-        ("", "write unknown=0.5,silence=0.3"),
-        ("unknown=0.2", "0 <= silence <= unknown <= 1"),
-    ],
-)
+@pytest.mark.parametrize(("text", "sentence"), DATA["refused"])
 def test_a_mistyped_threshold_is_told(text, sentence):
     with pytest.raises(UsageError, match=sentence):
         parse_thresholds(text)

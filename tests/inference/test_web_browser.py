@@ -14,6 +14,7 @@ from kws.inference.detector import Detector, Trigger
 from kws.inference.waveform_graph import FromWaveform
 from kws.inference.web_page import Handler, server_of
 from tests.chromium import chromium
+from tests.conftest import PATIENCE
 from tests.inference.conftest import LABELS, features
 from tests.other_browsers import firefox, until, webkit
 
@@ -39,29 +40,19 @@ def events_of(patterns, waveform) -> list[tuple[float, str]]:
     return found
 
 
-def detections(tab) -> list[tuple[str, str]]:
-    """(time, word) as the page shows them, the first one first."""
-    rows = "[...document.querySelectorAll('#detections li:not(.source)')]"
-    return [
-        tuple(row)
-        for row in tab.run(f"{rows}.map(r => [r.children[0].innerText, r.children[1].innerText])")
-    ][::-1]
-
-
-def test_the_word_spoken_is_the_word_shown_for_every_class(address, speech, tmp_path):
-    seconds = len(read_audio(speech, resample=True)) / 16_000
-    with chromium("--use-fake-ui-for-media-stream", microphone=speech) as tab:
+def test_the_word_spoken_is_the_word_shown_for_every_class(address, web_page, speech, tmp_path):
+    shutil.copy(speech, web_page / "speech.wav")
+    with chromium() as tab:
         tab.open(address)
         tab.until(READY)
+        tab.run(Path(__file__).with_name("web_microphone.js").read_text(encoding="utf-8"))
         tab.run(
             """window.shown = []; new MutationObserver(() => shown.push(now.textContent)).observe(
                 window.now = document.getElementById("now"), {childList: true}); 0"""
         )
         tab.run("document.getElementById('listen').click()")
-        tab.until(
-            f"document.querySelectorAll('#detections li:not(.source)').length === {len(COMMANDS)}",
-            seconds + 30,
-        )
+        words = "document.querySelectorAll('#detections li:not(.source)').length"
+        tab.until(f"{words} === {len(COMMANDS)}", PATIENCE)
         assert [word for _, word in tab.detections()] == list(COMMANDS)
         shown = [word for word in dict.fromkeys(tab.run("shown")) if word != "–"]
         assert shown == list(TEXTS), "each class in its turn, silence and other words too"
@@ -179,10 +170,10 @@ def test_it_works_without_a_network(web_page, tmp_path):
         server.server_close()
         tab.open(address)
         tab.until(READY)
-        asked = tab.run(
+        wanted = tab.run(
             "performance.getEntriesByType('resource').map(one => new URL(one.name).host)"
         )
-        assert set(asked) == {f"localhost:{server.server_port}"}, "nobody else was asked"
+        assert set(wanted) == {f"localhost:{server.server_port}"}, "nobody else was asked"
 
 
 def test_a_newer_version_of_the_page_is_loaded_whole(web_page, tmp_path):

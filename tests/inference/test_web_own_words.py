@@ -79,10 +79,10 @@ def test_own_words_are_trained_in_the_page_shared_and_detected(address, speech, 
         tab.run("document.getElementById('ten').click()")
         tab.until("document.querySelectorAll('#clips li').length >= 9", 60)  # five of the room
         tab.run("document.getElementById('ten').click()")
-        asked = [text for text in dict.fromkeys(tab.run("shown")) if "Say" in text]
-        assert asked[0] == "Say nothing for 5 s.", "the room comes first"
-        assert asked[5:8] == [f"Say “eins” ten times, with pauses, in {n} …" for n in (3, 2, 1)]
-        assert asked[8:10] == ["Say “eins” now: 10 to come.", "Say “eins” again: 9 to come."]
+        wanted = [text for text in dict.fromkeys(tab.run("shown")) if "Say" in text]
+        assert wanted[0] == "Say nothing for 5 s.", "the room comes first"
+        assert wanted[5:8] == [f"Say “eins” ten times, with pauses, in {n} …" for n in (3, 2, 1)]
+        assert wanted[8:10] == ["Say “eins” now: 10 to come.", "Say “eins” again: 9 to come."]
         tab.run("document.getElementById('train').click()")
         tab.until("document.getElementById('trained').innerText.startsWith('Trained in')", 60)
         assert tab.text("status") == "Ready for eins."

@@ -165,8 +165,8 @@ def test_served_on_localhost_with_the_types_that_browsers_insist_on(page):
         assert answer("page.js") == ("text/javascript", (FILES / "page.js").read_bytes())
         assert answer("runtime/ort-wasm.wasm")[0] == "application/wasm"
         assert answer("")[0] == "text/html"
-        asked = urllib.request.Request(address, headers={"Accept-Encoding": "gzip"})
-        with urllib.request.urlopen(asked) as found:
+        wanted = urllib.request.Request(address, headers={"Accept-Encoding": "gzip"})
+        with urllib.request.urlopen(wanted) as found:
             assert (found.headers["Content-Encoding"], found.headers["Content-Type"]) == (
                 "gzip",
                 "text/html",

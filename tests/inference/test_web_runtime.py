@@ -67,8 +67,8 @@ def test_fetched_once_and_kept(npm, known, tmp_path):
     npm(f'echo "$@" >> {tmp_path}/asked; /bin/cp {tmp_path}/ours.tgz onnxruntime-web.tgz')
     assert runtime_files() == WANTED
     assert runtime_files() == WANTED
-    asked = (tmp_path / "asked").read_text().splitlines()
-    assert asked == [f"pack --silent --ignore-scripts {PACKAGE}@{web_runtime.VERSION}"]
+    wanted = (tmp_path / "asked").read_text().splitlines()
+    assert wanted == [f"pack --silent --ignore-scripts {PACKAGE}@{web_runtime.VERSION}"]
     damaged = next((tmp_path / "cache").rglob("ort.js"))
     damaged.write_text("damaged")
     assert runtime_files() == WANTED, "fetched again"

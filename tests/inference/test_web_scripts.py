@@ -43,7 +43,7 @@ def node() -> str:
 
 
 @pytest.fixture(scope="module")
-def asked() -> dict:
+def wanted() -> dict:
     generator = torch.Generator().manual_seed(0)
     # each class in turn for a while, more or less likely: counts begin, break off and rest
     likely = torch.randint(len(LABELS), (HOPS // 8,), generator=generator).repeat_interleave(8)
@@ -92,14 +92,14 @@ def asked() -> dict:
 
 
 @pytest.fixture(scope="module")
-def folder(asked, tmp_path_factory) -> Path:
+def folder(wanted, tmp_path_factory) -> Path:
     import soundfile
 
     folder = tmp_path_factory.mktemp("scripts")
     for path in FILES.glob("*.js"):
         shutil.copy(path, folder)
     (folder / "package.json").write_text('{"type": "module"}')
-    (folder / "asked.json").write_text(json.dumps(asked))
+    (folder / "wanted.json").write_text(json.dumps(wanted))
     shutil.copy(Path(__file__).with_name("web_scripts.js"), folder / "main.js")
     left_and_right = torch.tensor([[0.5, -0.25], [0.25, 0.75], [1.0, -1.0]])
     soundfile.write(folder / "stereo.wav", left_and_right.numpy(), 44_100, subtype="PCM_16")
@@ -114,13 +114,13 @@ def given(folder) -> dict:
 
 
 @pytest.mark.parametrize(("name", "every"), [("events", 1), ("late", 3)])
-def test_the_same_scores_make_the_same_events(name, every, asked, given):
+def test_the_same_scores_make_the_same_events(name, every, wanted, given):
     """A slow device scores every third window; smoothing and counting are in milliseconds."""
-    for fields, found in zip(asked["triggers"], given[name], strict=True):
+    for fields, found in zip(wanted["triggers"], given[name], strict=True):
         detector = Detector(LABELS, Trigger(**fields))
         pushed = [
             detector.push((10 + hop) / 10, row)
-            for hop, row in enumerate(asked["posteriors"])
+            for hop, row in enumerate(wanted["posteriors"])
             if hop % every == 0
         ]
         events = [event for event in pushed if event is not None]
@@ -139,8 +139,8 @@ def test_frequencies_and_seconds_are_written_where_they_are(given):
     assert [len(ticks) for ticks in given["ticks"]] == [6, 7, 4, 7]
 
 
-def test_a_new_last_layer_is_the_one_that_python_trains(asked, given):
-    rows, targets = torch.tensor(asked["rows"]), torch.tensor(asked["targets"])
+def test_a_new_last_layer_is_the_one_that_python_trains(wanted, given):
+    rows, targets = torch.tensor(wanted["rows"]), torch.tensor(wanted["targets"])
     weight, bias = fit_softmax(rows, targets, 3)
     expected = torch.cat([weight, bias[:, None]], dim=1)
     found = torch.tensor(given["numbers"], dtype=torch.float64).reshape(3, -1)
@@ -172,8 +172,8 @@ def test_a_model_of_own_words_travels_in_a_link_and_fits_its_page_alone(given):
     assert given["noLink"] == [None, None]
 
 
-def test_words_are_cut_out_of_a_recording_whole_and_alone(asked, given):
-    speech = torch.tensor(asked["speech"])
+def test_words_are_cut_out_of_a_recording_whole_and_alone(wanted, given):
+    speech = torch.tensor(wanted["speech"])
     assert len(given["cut"]) == len(SPOKEN_AT)
     for second, clip in zip(SPOKEN_AT, given["cut"], strict=True):
         start = 16_000 * second - (16_000 - WORD) // 2  # the word in the middle, but for a frame
@@ -181,14 +181,14 @@ def test_words_are_cut_out_of_a_recording_whole_and_alone(asked, given):
         assert (nearby == torch.tensor(clip)).all(1).any()
 
 
-def test_softmax_of_large_logits(given, asked):
-    expected = torch.tensor(asked["logits"], dtype=torch.float64).softmax(0).tolist()
+def test_softmax_of_large_logits(given, wanted):
+    expected = torch.tensor(wanted["logits"], dtype=torch.float64).softmax(0).tolist()
     assert given["shares"] == pytest.approx(expected, abs=SAME_SUMS)
 
 
 @pytest.mark.parametrize("way", ["resampled", "inBlocks"])
-def test_microphones_of_other_rates_are_resampled_as_by_us(way, asked, given):
-    sound = torch.tensor(asked["sound"])
+def test_microphones_of_other_rates_are_resampled_as_by_us(way, wanted, given):
+    sound = torch.tensor(wanted["sound"])
     for rate, found in zip(RATES, given[way], strict=True):
         expected = resample(sound, rate, 16_000)
         assert len(found) == len(expected), rate
@@ -203,8 +203,8 @@ def test_windows_end_where_those_of_a_stream_do(given):
     ]  # fmt: skip
 
 
-def test_words_that_cannot_be_folders_are_refused(asked, given):
-    right = [name for name, why in zip(asked["names"], given["complaints"], strict=True) if not why]
+def test_words_that_cannot_be_folders_are_refused(wanted, given):
+    right = [name for name, no in zip(wanted["names"], given["complaints"], strict=True) if not no]
     assert right == ["ja", "licht an", "ß"]
 
 
@@ -214,7 +214,7 @@ def test_channels_of_a_wav_are_averaged(given):
     assert given["wav"]["samples"] == pytest.approx([0.125, 0.5, 0.0], abs=2e-5)
 
 
-def test_the_zip_is_a_folder_in_speech_commands_layout(asked, folder, tmp_path):
+def test_the_zip_is_a_folder_in_speech_commands_layout(wanted, folder, tmp_path):
     with zipfile.ZipFile(io.BytesIO((folder / "own-words.zip").read_bytes())) as archive:
         assert archive.testzip() is None
         archive.extractall(tmp_path)
@@ -225,5 +225,5 @@ def test_the_zip_is_a_folder_in_speech_commands_layout(asked, folder, tmp_path):
         "ja/ffffffff_nohash_0.wav",
         "licht an/0a1b2c3d_nohash_0.wav",
     ]
-    samples = torch.tensor(asked["clips"][3][2], dtype=torch.int16)
+    samples = torch.tensor(wanted["clips"][3][2], dtype=torch.int16)
     assert torch.equal(read_audio(tmp_path / "ja" / "0a1b2c3d_nohash_1.wav"), to_float(samples))

@@ -19,13 +19,18 @@ from kws.models.attention_2d import Attention1d, Attention2d
 from kws.models.batch_norm import MaskedBatchNorm
 from kws.models.bc_resnet import BcBlock, SubSpectralNorm
 from kws.models.causal_crnn import CausalBlock
-from kws.models.classifier import ConvFrontEnd, LinearFrontEnd
+from kws.models.classifier import (
+    AttentionPooling,
+    ConvFrontEnd,
+    LinearFrontEnd,
+    MeanPooling,
+    SelfAttentivePooling,
+)
 from kws.models.conformer import Conformer, ConformerLayer, ConvolutionModule
 from kws.models.convs2s import GatedBlock
 from kws.models.ds_cnn import DsBlock, DsCnn
 from kws.models.frontend import ConvBlock, ConvStem
 from kws.models.patches import PatchEmbedding
-from kws.models.pooling import AttentionPooling, MeanPooling, SelfAttentivePooling
 from kws.models.positional import RelativeSelfAttention
 from kws.models.recurrent import BidirectionalRnn
 from kws.models.residual_maps import ResCnn, ResCnnLstm
@@ -91,7 +96,7 @@ REFUSE_PADDING = {"Ast", "Wav2Vec2"}  # tested where they are
 # With a padding test beside their own: a memory and symbols, or a mask that is shortened twice.
 ELSEWHERE = {"ConvSubsampling", "CrossAttention", "DecoderLayer"}
 ELSEWHERE |= {"BranchformerLayer", "ConvolutionalGating", "SpeechGru", "SpeechTransformer"}
-ELSEWHERE |= {"DurationPredictor", "FastSpeech", "FftBlock"}
+ELSEWHERE |= {"DurationPredictor", "FastSpeech", "FftBlock", "WeightedPooling"}
 
 
 def padded(x: torch.Tensor, valid: torch.Tensor, axis: int, scale: float) -> torch.Tensor:

@@ -4,8 +4,7 @@ import pytest
 import torch
 from torch import nn
 
-from kws.models.counts import count_parameters
-from kws.models.pooling import (
+from kws.models.classifier import (
     AttentionPooling,
     MeanPooling,
     SelfAttentivePooling,
@@ -14,6 +13,7 @@ from kws.models.pooling import (
     softmax_over_time,
     weighted_pool,
 )
+from kws.models.counts import count_parameters
 from tests.tolerances import ROUNDING
 
 B, T, D, A = 3, 7, 5, 11

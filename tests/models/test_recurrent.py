@@ -7,8 +7,8 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
+from kws.models.classifier import AttentionPooling, MeanPooling
 from kws.models.counts import count_parameters
-from kws.models.pooling import AttentionPooling, MeanPooling
 from kws.models.recurrent import (
     CELLS,
     CRNN_ATTENTION,

@@ -26,7 +26,7 @@ def small(**changes: Any) -> SpeechTransformer:
     return SpeechTransformer(replace(SMALL, **changes)).double().eval()
 
 
-def asked() -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+def wanted() -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
     valid = torch.arange(21) < torch.tensor([[21], [9], [1]])
     return torch.randn(3, 21, 10).double(), valid, torch.randint(7, (3, 5))
 
@@ -54,7 +54,7 @@ def small_gru() -> SpeechGru:
 def test_padding_moves_no_logit_of_any_recognizer():
     modules = [small(module=module, num_modules=2) for module in MODULES]
     for model in (small(), *modules, small_gru()):
-        mel, valid, symbols = asked()
+        mel, valid, symbols = wanted()
         logits, ctc = model(mel, valid, symbols)
         loud = mel.masked_fill(~valid[..., None], torch.nan)
         again, ctc_again = model(loud, valid, symbols)
@@ -70,7 +70,7 @@ def test_padding_moves_no_logit_of_any_recognizer():
 
 def test_it_looks_at_no_symbol_ahead_and_hears_its_own_memory():
     for model in (small(), small_gru()):
-        mel, valid, symbols = asked()
+        mel, valid, symbols = wanted()
         logits, _ = model(mel, valid, symbols)
         other = symbols.clone()
         other[:, 3:] = (other[:, 3:] + 1) % 7

@@ -17,10 +17,10 @@ import pytest
 from grader import ROOT
 from grader.authoring.build import student_cells
 from kws.cli import run
-from kws.course.folders import stem_of
-from kws.parallel import JsonProcess
+from kws.course.notebooks import stem_of
 from kws.student import cell_process, visible_checks
 from kws.student.cell_process import Kernel
+from kws.student.processes import JsonProcess
 from kws.student.released import Target, released
 from kws.student.visible_checks import plan
 from tests.conftest import forked
@@ -93,8 +93,6 @@ class ForkedProcess(JsonProcess):
             wait=lambda: (child.join(), child.exitcode)[1],
         )
         self._lines = queue.SimpleQueue()
-        self._lock, self._writing = threading.Lock(), threading.Lock()
-        self._asked, self._number = {}, 0
         threading.Thread(target=self._read, daemon=True).start()
 
 

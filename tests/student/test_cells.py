@@ -11,11 +11,10 @@ from safetensors.torch import save_file
 
 from grader.authoring.build import written_questions
 from grader.submission import read_submissions
-from grader.submission.written_cells import find_answers
-from kws.course.folders import stem_of
-from kws.course.magics import as_python
+from grader.submission.ipynb import find_answers
+from kws.course.notebooks import cells_of, checks_in, read_cells, stem_of
+from kws.course.source import as_python
 from kws.errors import UsageError
-from kws.student.cells import cells_of, checks_in, read_cells
 from kws.student.handin import MOST, hand_in
 from kws.student.released import notebooks_in, parse_target, released
 from kws.student.restore import reset
@@ -175,7 +174,7 @@ def test_missing_weights_are_named_and_what_the_grader_would_not_read_is_not_wri
 
 PNG = "iVBORw0KGgo="
 PICTURE = {"a.png": {"image/png": PNG}}
-ASKED = [number for number in released() if questions_of(number)]
+WANTED = [number for number in released() if questions_of(number)]
 
 
 LAYERS = "Three layers, because\n two were worse."
@@ -196,24 +195,24 @@ def figure(cell: dict[str, Any]) -> dict[str, Any]:
 
 # what becomes of the cell of the question, of the one for the answer, and of the next
 WRITTEN = {
-    "replaced": lambda asked, blank, after: [asked, {**blank, "source": [LAYERS]}, after],
-    "in a new cell": lambda asked, blank, after: [asked, markdown(LAYERS), blank, after],
-    "in its place": lambda asked, _, after: [asked, markdown(LAYERS), after],
-    "below the question": lambda asked, blank, after: [and_more(asked), blank, after],
-    "in the question": lambda asked, _, after: [and_more(asked), markdown(""), after],
-    "below the placeholder": lambda asked, blank, after: [asked, and_more(blank), after],
-    "without metadata": lambda asked, blank, after: [asked, {**blank, "source": LAYERS}, after],
-    "picture": lambda asked, blank, after: [asked, {**blank, "attachments": PICTURE}, after],
-    "figure": lambda asked, blank, after: [asked, blank, figure(after)],
+    "replaced": lambda wanted, blank, after: [wanted, {**blank, "source": [LAYERS]}, after],
+    "in a new cell": lambda wanted, blank, after: [wanted, markdown(LAYERS), blank, after],
+    "in its place": lambda wanted, _, after: [wanted, markdown(LAYERS), after],
+    "below the question": lambda wanted, blank, after: [and_more(wanted), blank, after],
+    "in the question": lambda wanted, _, after: [and_more(wanted), markdown(""), after],
+    "below the placeholder": lambda wanted, blank, after: [wanted, and_more(blank), after],
+    "without metadata": lambda wanted, blank, after: [wanted, {**blank, "source": LAYERS}, after],
+    "picture": lambda wanted, blank, after: [wanted, {**blank, "attachments": PICTURE}, after],
+    "figure": lambda wanted, blank, after: [wanted, blank, figure(after)],
 }
 BLANK = {
     "nothing": lambda *cells: [*cells],
-    "spaces": lambda asked, blank, after: [asked, {**blank, "source": " \n"}, after],
+    "spaces": lambda wanted, blank, after: [wanted, {**blank, "source": " \n"}, after],
     "elsewhere": lambda *cells: [markdown(LAYERS), *cells],
 }
 
 
-@pytest.mark.parametrize("number", ASKED)
+@pytest.mark.parametrize("number", WANTED)
 @pytest.mark.parametrize("edit", WRITTEN | BLANK)
 def test_an_answer_is_there_if_the_grader_finds_one(number, edit, tmp_path):
     table = json.loads(released()[number].read_text(encoding="utf-8"))

@@ -17,7 +17,7 @@ from safetensors.torch import save_file
 from grader import ROOT
 from grader.authoring.reference import exported_cells, load_answers
 from kws.cli import student
-from kws.student import cell_process, warm
+from kws.student import cell_process, processes, warm
 from kws.student.released import checks_released, parse_target, released
 from kws.student.visible_checks import run_checks
 from tests.conftest import PATIENCE, forked
@@ -25,6 +25,16 @@ from tests.grader.conftest import code_beside
 
 SOLUTION = ROOT / "solutions" / "03_speakers.py"
 KWS = [sys.executable, "-m", "kws.cli"]
+ECHO = """
+import sys
+from kws.student.processes import json_stdout
+write = json_stdout(others=2)
+print("not JSON")
+for line in sys.stdin:
+    write({"received": line.strip()})
+    if "stop" in line:
+        sys.exit(3)
+"""
 
 
 def test_check_says_what_is_not_started_and_is_zero_when_all_that_was_asked_for_passes(folder, kws):
@@ -191,7 +201,7 @@ def server(monkeypatch, tmp_path):
         pytest.skip("forks with torch loaded")
     monkeypatch.setenv("KWS_CACHE", str(tmp_path))
     monkeypatch.delenv("KWS_WARM")
-    path = warm.socket_path()
+    path = processes.socket_path()
     path.parent.mkdir()
     monkeypatch.setattr(cell_process, "NOTEBOOKS_IMPORT", ())
     child = forked(lambda: warm.serve(str(path), minutes=0.02))
@@ -211,7 +221,7 @@ def test_it_runs_checks_in_forks_and_ends_by_itself(server, folder):
     assert "ZeroDivisionError" in run_checks(folder["02"], target)[0].text
     server.join(PATIENCE)
     assert server.exitcode == 0
-    assert not warm.socket_path().exists()
+    assert not processes.socket_path().exists()
 
 
 def test_a_check_that_hangs_ends_with_whoever_asked(server, folder):
@@ -230,14 +240,31 @@ def test_any_change_of_kws_or_settings_makes_another_one_and_without_it_there_is
     tmp_path, monkeypatch
 ):
     (tmp_path / "a.py").write_text("1")
-    before = warm.loaded_files(tmp_path)
+    before = processes.loaded_files(tmp_path)
     (tmp_path / "a.py").write_text("22")
-    assert warm.loaded_files(tmp_path) != before
-    paths = {warm.socket_path({"OMP_NUM_THREADS": n, "TERM": n}) for n in ("1", "2")}
+    assert processes.loaded_files(tmp_path) != before
+    paths = {processes.socket_path({"OMP_NUM_THREADS": n, "TERM": n}) for n in ("1", "2")}
     assert len(paths) == 2
-    assert warm.socket_path({"TERM": "a"}) == warm.socket_path({"TERM": "b"})
+    assert processes.socket_path({"TERM": "a"}) == processes.socket_path({"TERM": "b"})
     monkeypatch.setenv("KWS_CACHE", str(tmp_path / "file"))
     (tmp_path / "file").write_text("no folder")
-    assert warm.warm_process() is None  # KWS_WARM=0
+    assert processes.warm_process() is None  # KWS_WARM=0
     monkeypatch.delenv("KWS_WARM")
-    assert warm.warm_process() is None
+    assert processes.warm_process() is None
+
+
+def test_a_child_answers_in_json_until_it_ends_or_is_closed(capfd):
+    with processes.JsonProcess([sys.executable, "-c", ECHO]) as child:
+        child.send("ü")
+        assert child.receive() == {"received": '"\\u00fc"'}
+        with pytest.raises(TimeoutError):
+            child.receive(seconds=0.0)
+        child.send("stop")
+        assert child.receive() == {"received": '"stop"'}
+        assert child.receive() is None
+        assert child.process.wait() == 3
+        child.send("to nobody")
+    assert "not JSON" in capfd.readouterr().err
+    with processes.JsonProcess([sys.executable, "-c", "while True: pass"]) as child:
+        pass
+    assert child.process.returncode is not None

@@ -11,7 +11,7 @@ from grader.adapters import ASSIGNMENTS
 from grader.authoring.build import read_solution
 from grader.authoring.leaks import find_leaks, secrets_of_solution
 from grader.authoring.markers import regions_of
-from kws.course.folders import assignment_folders, stem_of
+from kws.course.notebooks import assignment_folders, stem_of
 from kws.errors import UsageError
 from kws.student.released import (
     checks_released,
@@ -20,7 +20,7 @@ from kws.student.released import (
     parse_target,
     released,
     tasks_of,
-    weights_asked,
+    weights_name,
 )
 from kws.student.spoken import spoken
 from tests.grader.conftest import code_beside
@@ -34,8 +34,8 @@ def test_every_solution_is_released_and_every_question_to_think_about_has_its_an
     assert [stem_of(number) for number in released()] == stems
     for number in NUMBERS:
         text = released()[number].read_text(encoding="utf-8")
-        asked = len(re.findall(r"\*\*(?:Think|Before you go on):", text))
-        assert sum(len(each.thoughts) for each in tasks_of(number).values()) == asked > 0
+        count = len(re.findall(r"\*\*(?:Think|Before you go on):", text))
+        assert sum(len(each.thoughts) for each in tasks_of(number).values()) == count > 0
 
 
 @pytest.mark.parametrize(("number", "task"), TASKS)
@@ -50,8 +50,8 @@ def test_every_task_has_a_title_a_check_and_something_to_say_on_each_level(numbe
     for text in wanted.hints.values():
         assert len(text) > 20
         assert not re.search(r"[$`]|\\[a-z]", text), "a terminal shows no formulas"
-    for asked, answer in wanted.thoughts:
-        for text in (spoken(asked), spoken(answer)):
+    for question, answer in wanted.thoughts:
+        for text in (spoken(question), spoken(answer)):
             assert text
             assert not re.search(r"[$\\]|\*\*|</", text), text
 
@@ -73,7 +73,7 @@ def test_the_steps_are_those_of_the_solution_and_no_hint_holds_an_answer(number)
     output = [line for one in tasks for line in (*one.steps, *one.hints.values(), *one.questions)]
     assert find_leaks({"hints": "\n".join(output).encode()}, secrets_of_solution(path)) == []
     named = f"{path.stem}.safetensors" if ASSIGNMENTS[number].weights else None
-    assert weights_asked(number) == named
+    assert weights_name(number) == named
 
 
 def squeezed(text: str) -> str:
@@ -104,10 +104,10 @@ def test_no_hint_contains_a_line_of_the_answer_that_the_notebook_lacks(number, t
 
 
 def test_questions_are_those_of_all_checks_and_sections_end_at_the_next():
-    asked = tasks_of("02")["2.1"].questions
-    assert "are the scores divided by the root of K?" in asked
-    assert "is valid used at all?" in asked  # of a planted mistake
-    assert len(asked) == len(set(asked))
+    questions = tasks_of("02")["2.1"].questions
+    assert "are the scores divided by the root of K?" in questions
+    assert "is valid used at all?" in questions  # of a planted mistake
+    assert len(questions) == len(set(questions))
     output = tasks_of("03")["3.1"].section
     assert "padding" in output
     assert "The speaker is the same in all frames" not in output

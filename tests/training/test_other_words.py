@@ -1,4 +1,4 @@
-"""Other words apart: one logit each in training, one for all together wherever it counts."""
+"""Separate other words: one logit each in training, one for all together wherever it counts."""
 
 from dataclasses import replace
 
@@ -12,7 +12,7 @@ from kws.inference.evaluate import evaluate
 from kws.models.recurrent import Crnn
 from kws.training.checkpoint import load_model, new_model
 from kws.training.loop import fit
-from kws.training.other_words import OtherWordsApart, labels_of_parts, split_other_words
+from kws.training.other_words import SeparateOtherWords, labels_of_parts, split_other_words
 from kws.training.recipe import load_recipe, parse_recipe
 from tests.tolerances import SAME_SUMS
 
@@ -44,7 +44,7 @@ def words(tones):
 
 def recipe(*overrides: str):
     steps = ("train.total_steps=6", "train.batch_size=8", "train.validate_every=3")
-    return parse_recipe("", overrides=[*SMALL, *steps, "data.other_words=apart", *overrides])
+    return parse_recipe("", overrides=[*SMALL, *steps, "data.other_words=separate", *overrides])
 
 
 def test_each_other_word_is_a_label_of_its_own_and_counts_as_unknown(words):
@@ -58,7 +58,7 @@ def test_each_other_word_is_a_label_of_its_own_and_counts_as_unknown(words):
 
 
 def test_unknown_gets_the_sum_of_the_probabilities(float64):
-    model = OtherWordsApart(torch.nn.Identity(), num_classes=4, unknown=1)
+    model = SeparateOtherWords(torch.nn.Identity(), num_classes=4, unknown=1)
     logits = 5 * torch.randn(3, 9)
     first, second, third, fourth, *rest = logits.softmax(1).unbind(1)
     counted = torch.stack([first, second + sum(rest), third, fourth], dim=1)
@@ -101,7 +101,7 @@ def test_the_training_accuracy_is_over_the_labels(words, tmp_path):
     assert history.rows[-1]["train_loss"] > 0.5
 
 
-@pytest.mark.parametrize("way", ["together to apart", "apart to together"])
+@pytest.mark.parametrize("way", ["together to separate", "separate to together"])
 def test_weights_carry_over_from_one_to_the_other_but_for_the_classifier(words, tmp_path, way):
     first, then = way.split(" to ")
     data = {"train": words(24), "validation": words(10, seed=1), "progress": False}
@@ -110,7 +110,7 @@ def test_weights_carry_over_from_one_to_the_other_but_for_the_classifier(words, 
     still = recipe(f"data.other_words={then}", short, "train.lr=1e-12")
     fit(still, out=tmp_path / "then", init=tmp_path / "first" / "last.pt", **data)
     before, after = (load_model(tmp_path / run / "last.pt").model for run in ("first", "then"))
-    before, after = (m.model if isinstance(m, OtherWordsApart) else m for m in (before, after))
+    before, after = (m.model if isinstance(m, SeparateOtherWords) else m for m in (before, after))
     assert isinstance(before, Crnn)
     weights = after.state_dict()
     for name, weight in before.named_parameters():
@@ -143,7 +143,7 @@ def test_recipes_that_could_not_add_probabilities_up_are_refused(overrides, outp
         recipe(*overrides)
 
 
-def test_the_best_recipe_for_people_learns_other_words_apart():
+def test_the_best_recipe_for_people_learns_separate_other_words():
     model = new_model(load_recipe("keywords-best"), 12).eval()
-    assert isinstance(model, OtherWordsApart)
+    assert isinstance(model, SeparateOtherWords)
     assert model(torch.randn(2, 101, 40)).shape == (2, 12)

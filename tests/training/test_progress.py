@@ -74,11 +74,11 @@ def test_what_is_ignored_stays_ignored_and_nothing_is_installed_outside_the_main
         signal.signal(signal.SIGINT, previous)
     found = []
 
-    def look():
+    def read():
         with CatchSignals():
             found.append(signal.getsignal(signal.SIGINT))
 
-    thread = threading.Thread(target=look)
+    thread = threading.Thread(target=read)
     thread.start()
     thread.join()
     assert found == [signal.default_int_handler]

@@ -7,8 +7,8 @@ AGAIN_FULL is found in the same way with `--retrain`.
 
 import pytest
 
-from grader.core.held_out import VARIABLE, hidden
 from grader.core.outcomes import Record
+from grader.core.seed import RECORDINGS, hidden
 from grader.course.hidden.speech import BATCH, num_speakers, padded, scores, speaker_utterances
 from grader.course.probes.accuracy import (
     ask,
@@ -73,11 +73,11 @@ def ask_model(model, secret):
 @pytest.mark.check("3.8", points=7, concept="section 3.8", timeout=120)
 def test_accuracy(trained, secret, record):
     """the model, within its bounds, recognizes its voices in new sentences."""
-    asked, labels = ask_model(trained, secret)
+    outputs, labels = ask_model(trained, secret)
     what = f"accuracy on {hidden('03', 'utterances')}"
-    measured = score(record, asked.logits, labels, names(), what)
-    expect_layers(trained, asked, speakers.MOST_LAYERS)
-    ramp(record, what, measured, **bounds("03", full=FULL, none=LEAST, variable=VARIABLE))
+    measured = score(record, outputs.logits, labels, names(), what)
+    expect_layers(trained, outputs, speakers.MOST_LAYERS)
+    ramp(record, what, measured, **bounds("03", full=FULL, none=LEAST, variable=RECORDINGS))
 
 
 @pytest.mark.check("3.8", points=1, concept="section 3.8", timeout=60)
@@ -101,8 +101,8 @@ def test_trained_model_ignores_padding(trained, secret):
 )
 def test_retrained(student, new_student, trained, secret, record):
     """the same model learns the voices from scratch, trained by the grader."""
-    asked, labels = ask_model(trained, secret)
-    handed_in = score(Record(), asked.logits, labels, names())
+    outputs, labels = ask_model(trained, secret)
+    handed_in = score(Record(), outputs.logits, labels, names())
     recipe = expect_recipe(student.recipe(), "crop_frames")
     again = train_again(
         new_student,

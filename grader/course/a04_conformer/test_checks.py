@@ -2,7 +2,7 @@
 
 import pytest
 
-from grader.core.held_out import VARIABLE, hidden
+from grader.core.seed import RECORDINGS, hidden
 from grader.course.hidden.speech import BATCH, num_speakers, padded, speaker_utterances
 from grader.course.probes.accuracy import ask, built, load_within, ramp, score
 from grader.course.trials import check_trial
@@ -47,8 +47,8 @@ def test_accuracy(student, weights, report_source, secret, record):
         return padded([mels[row] for row in rows])
 
     draw = secret.generator("calls of assignment 4")
-    asked = ask(model, inputs_of, labels, num_speakers(), draw, 2 * BATCH)
+    outputs = ask(model, inputs_of, labels, num_speakers(), draw, 2 * BATCH)
     names = [str(speaker) for speaker in range(num_speakers())]
     title = f"accuracy on {hidden('04', 'utterances')}"
-    measured = score(record, asked.logits, labels, names, title)
-    ramp(record, title, measured, **bounds("04", full=FULL, none=NONE, variable=VARIABLE))
+    measured = score(record, outputs.logits, labels, names, title)
+    ramp(record, title, measured, **bounds("04", full=FULL, none=NONE, variable=RECORDINGS))

@@ -6,8 +6,8 @@ Bounds of the accuracies: `python -m grader targets --assignment 05`, and with `
 
 import pytest
 
-from grader.core.held_out import VARIABLE, hidden
 from grader.core.outcomes import Record
+from grader.core.seed import RECORDINGS, hidden
 from grader.course.hidden.keywords import PROTOCOL, word_clips
 from grader.course.probes.accuracy import (
     ask,
@@ -62,10 +62,10 @@ def ask_model(model, secret):
 @pytest.mark.check("5.6", points=8, concept="section 5.6", timeout=120)
 def test_accuracy(trained, secret, record):
     """the trained model, within its bounds, recognizes its words from new voices."""
-    asked, labels = ask_model(trained, secret)
+    outputs, labels = ask_model(trained, secret)
     what = f"accuracy on {hidden('05', 'clips')}"
-    measured = score(record, asked.logits, labels, NAMES, what)
-    ramp(record, what, measured, **bounds("05", full=FULL, none=NONE, variable=VARIABLE))
+    measured = score(record, outputs.logits, labels, NAMES, what)
+    ramp(record, what, measured, **bounds("05", full=FULL, none=NONE, variable=RECORDINGS))
 
 
 @pytest.mark.check(
@@ -78,8 +78,8 @@ def test_accuracy(trained, secret, record):
 )
 def test_retrained(student, new_student, trained, secret, record):
     """the same model learns the words from scratch, trained by the grader."""
-    asked, labels = ask_model(trained, secret)
-    handed_in = score(Record(), asked.logits, labels, NAMES)
+    outputs, labels = ask_model(trained, secret)
+    handed_in = score(Record(), outputs.logits, labels, NAMES)
     recipe = expect_recipe(student.recipe(), least_warmup=1)
     again = train_again(
         new_student,

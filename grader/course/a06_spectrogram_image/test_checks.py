@@ -52,6 +52,6 @@ def test_accuracy(student, weights, report_source, secret, record):
     model = load_within(record, model, weights, report_source, image.BUDGET)
     mel, labels = german_clips(secret)
     draw = secret.generator("calls of assignment 6")
-    asked = ask(model, lambda rows: (mel[rows],), labels, CLASSES, draw)
-    measured = score(record, asked.logits, labels, GERMAN.labels)
+    outputs = ask(model, lambda rows: (mel[rows],), labels, CLASSES, draw)
+    measured = score(record, outputs.logits, labels, GERMAN.labels)
     ramp(record, "accuracy", measured, none=NONE, full=FULL)

@@ -93,8 +93,8 @@ def used(codes: Tensor) -> int:
 
 def recognized_share(mel: Tensor, labels: Tensor) -> Proportion:
     recognized = recognize_mels(judge(), mel * DEVIATION + MEAN)
-    asked = [V2_WORDS[label] for label in labels.tolist()]
-    return Proportion(correct=sum(map(str.__eq__, recognized, asked)), n=len(asked))
+    wanted = [V2_WORDS[label] for label in labels.tolist()]
+    return Proportion(correct=sum(map(str.__eq__, recognized, wanted)), n=len(wanted))
 
 
 def next_logits(logits: Logits, words: Tensor, codes: Tensor) -> Tensor:

@@ -2,7 +2,7 @@
 
 Same words, protocol and recording conditions as the course's corpus, other speakers. Nothing is
 stored, so without the seed no model can be trained on them. If clips of people were held out
-(`grader.core.held_out`), the seed draws from those. The order follows from the seed too.
+(`grader.core.seed`), the seed draws from those. The order follows from the seed too.
 
 Shape letters: n clips   N samples   T frames   F mel bands   C classes
 """
@@ -14,9 +14,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from grader.core.held_out import held_out
 from grader.core.made_once import MadeOnce
-from grader.core.seed import Seed
+from grader.core.seed import Seed, held_out
 from kws.audio.features import log_mel
 from kws.data.clips import ClipSplit
 from kws.data.embedded.corpus import make_corpus

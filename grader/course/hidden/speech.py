@@ -1,7 +1,7 @@
 """Hidden speech: new sentences by the training voices, generated from the secret seed.
 
 Nothing is stored, so without the seed no model can be trained on them. If utterances of people were
-held out (`grader.core.held_out`), the seed draws from those.
+held out (`grader.core.seed`), the seed draws from those.
 
 Shape letters: B batch   T frames   F mel bands   C speakers
 """
@@ -13,9 +13,8 @@ import torch
 from torch import Tensor
 from torch.nn.utils.rnn import pad_sequence
 
-from grader.core.held_out import held_out
 from grader.core.made_once import MadeOnce
-from grader.core.seed import Seed
+from grader.core.seed import Seed, held_out
 from grader.grading.feedback import expect_logits
 from grader.sandbox import RemoteModule
 from kws.data.embedded.speaker_corpus import speak_again

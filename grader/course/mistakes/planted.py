@@ -13,9 +13,9 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from grader import ROOT
-from grader.adapters import ASSIGNMENTS, COURSE, FILE, get_assignment
+from grader.adapters import COURSE, FILE, get_assignment
 from grader.authoring.build import read_solution
+from grader.authoring.reference import solution
 from grader.core.tables import parse_toml, read_entries
 from grader.course.mistakes.added import added_mistakes, as_planted
 from grader.course.mistakes.mistake import Alternative, Borrowed, Edit, Mistake
@@ -38,10 +38,6 @@ class Planted:
             by_task.setdefault(mistake.task, []).append(mistake)
         rounds = itertools.zip_longest(*by_task.values())
         return [[mistake for mistake in one if mistake] for one in rounds]
-
-
-def solution(number: str) -> Path:
-    return ROOT / "solutions" / f"{ASSIGNMENTS[number].stem}.py"
 
 
 def planted(number: str) -> Planted:

@@ -65,7 +65,7 @@ def load_within(
 
 
 @dataclass(frozen=True, kw_only=True)
-class Asked:
+class Outputs:
     """A model's output: logits (B, C), each call as observed, and the inputs of one call."""
 
     logits: Tensor
@@ -80,7 +80,7 @@ def ask(
     num_classes: int,
     generator: torch.Generator,
     most: int = BATCH,
-) -> Asked:
+) -> Outputs:
     """Logits in evaluation mode, in calls that do not reveal the classes.
 
     Failure: invalid logits, or logits that depend on the other examples of a call.
@@ -104,7 +104,7 @@ def ask(
             "the logits of an example depend on the other examples of its batch",
             "does anything mix the examples of a batch?",
         )
-    return Asked(logits=found, calls=tuple(seen), example=largest)
+    return Outputs(logits=found, calls=tuple(seen), example=largest)
 
 
 def _thinned(batch: Tensor) -> Tensor:
@@ -130,18 +130,18 @@ def calls(labels: Tensor, generator: torch.Generator, most: int) -> Iterator[lis
         left = left[kept]
 
 
-def expect_layers(model: RemoteModule, asked: Asked, most: int) -> None:
+def expect_layers(model: RemoteModule, outputs: Outputs, most: int) -> None:
     """Fail without self-attention on which the logits depend, or with more than `most`."""
-    ran = median_high(seen.attentions for seen in asked.calls)
+    ran = median_high(seen.attentions for seen in outputs.calls)
     expect_between("the number of self-attentions in the trained model", ran, 1, most)
-    repeated = max(seen.repeated for seen in asked.calls)
+    repeated = max(seen.repeated for seen in outputs.calls)
     if repeated:
         raise Failure(
             f"in the trained model, {repeated} self-attentions have the weights of an earlier one"
         )
-    usual = model.observe(*asked.example).output
+    usual = model.observe(*outputs.example).output
     for flat in range(ran):
-        other = model.observe(*asked.example, flat=flat).output
+        other = model.observe(*outputs.example, flat=flat).output
         if isinstance(other, Tensor) and (other - usual).abs().max() > SAME:
             return
     raise Failure("no self-attention affects the logits of the trained model", "is it used?")

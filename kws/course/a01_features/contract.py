@@ -155,6 +155,7 @@ def log_mel_values(draw, N, log_mel):
     for samples in (N, 960, 201):
         yield f"log_mel of a waveform (2, {samples})", log_mel(x[:, :samples].clone())
     yield "log_mel of its second example alone", log_mel(x[1:])
+    yield "the dtype of log_mel of a waveform in float64", dtype(log_mel(x))
     y = log_mel(1000 * x.float())
     yield "log_mel of a loud waveform in float32", y
     yield "the dtype of log_mel of a waveform in float32", dtype(y)
@@ -196,7 +197,8 @@ def mfcc_values(draw, N, C, M, mfcc):
     yield f"mfcc of a waveform (2, {N})", mfcc(x)
     yield f"mfcc(waveform, n_mfcc={C})", mfcc(x, n_mfcc=C)
     yield f"mfcc(waveform, n_mels={M})", mfcc(x, n_mels=M)
-    yield "the dtype of mfcc of a waveform in float32", dtype(mfcc(x.float()))
+    found = [dtype(mfcc(x.to(kind))) for kind in (torch.float32, torch.float64)]
+    yield "the list of dtypes of mfcc of float32 and float64", found
     yield "the waveform after the call", x
 
 
@@ -218,7 +220,7 @@ def split_values(draw, count, which_split):
     yield f"the splits of {count} speakers, as numbers,", torch.tensor(places)
 
 
-@trial("1.7", public={"count": 4}, hidden={"count": 9})
+@trial("1.7", public={"count": 12}, hidden={"count": 19})
 def split_recordings(draw, count, which_split):
     """all recordings of a speaker are in one split."""
     recordings = [f"{word}/{{}}_nohash_{n}.wav" for word in ("bed", "up") for n in (0, 3, 12)]
@@ -240,7 +242,7 @@ def split_folders(draw, count, which_split):
     }
     for what, name in forms.items():
         yield f"the list of splits of {what}", [which_split(name.format(each)) for each in cast]
-    # what stands there is no speaker, so any split will do
+    # what is there is not a speaker, so any split will do
     plain = {which_split(f"go/{each}.wav") in SPLITS for each in cast}
     yield "a name without _nohash_ has a split: it", plain == {True}
 
@@ -539,6 +541,7 @@ def augment_given(draw, B, T, M, spec_augment):
     """the given tensor is not modified, and the result has its dtype."""
     for kind in (torch.float32, torch.float64):
         mel = draw(B, T, M, dtype=kind)
+        given = mel.clone()
         y = spec_augment(mel, T - 1, M - 1)
-        yield f"mel in {dtype(mel)} after the call", mel
+        yield f"is mel in {dtype(mel)} as before the call?", torch.equal(mel, given)
         yield f"the dtype of spec_augment of {dtype(mel)}", dtype(y)

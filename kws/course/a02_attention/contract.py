@@ -41,12 +41,11 @@ def count(module: nn.Module) -> int:
 
 # 2.1
 
+ATTEND = {"B": 3, "H": 2, "T": 7, "S": 11, "K": 5}
+ATTEND_HIDDEN = {"B": 4, "H": 3, "T": 5, "S": 13, "K": 7}
 
-@trial(
-    "2.1",
-    public={"B": 3, "H": 2, "T": 7, "S": 11, "K": 5},
-    hidden={"B": 4, "H": 3, "T": 5, "S": 13, "K": 7},
-)
+
+@trial("2.1", public=ATTEND, hidden=ATTEND_HIDDEN)
 def attend_values(draw, B, H, T, S, K, attend):
     """attend equals the formula, also with more keys than queries."""
     q, k, v = draw(B, H, T, K), draw(B, H, S, K), draw(B, H, S, K)
@@ -65,17 +64,13 @@ def measure_padding(results: Mapping[str, Any], **_: int) -> Measured:
 
 def _change(one: Any, other: Any) -> Tensor:
     """Of two results of one function: the matter of their values is another check's."""
-    if not isinstance(one, Tensor) or not isinstance(other, Tensor) or one.shape != other.shape:
-        raise ValueError("attend gives a tensor of the same shape for any padding")
+    for each in (one, other):
+        if not isinstance(each, Tensor) or each.shape != one.shape:
+            raise ValueError(f"a tensor of one shape for any padding, not {type(each).__name__}")
     return one - other
 
 
-@trial(
-    "2.1",
-    public={"B": 3, "H": 2, "T": 7, "S": 11, "K": 5},
-    hidden={"B": 4, "H": 3, "T": 5, "S": 13, "K": 7},
-    measure=measure_padding,
-)
+@trial("2.1", public=ATTEND, hidden=ATTEND_HIDDEN, measure=measure_padding)
 def attend_padding(draw, B, H, T, S, K, attend):
     """attend gives padded keys the weight zero, whatever the padding contains."""
     q, k, v = draw(B, H, T, K), draw(B, H, S, K), draw(B, H, S, K)
@@ -96,7 +91,8 @@ def attend_padding(draw, B, H, T, S, K, attend):
 
 
 def measure_gradients(results: Mapping[str, Any], **_: int) -> Measured:
-    found = list(results.values())
+    shape, *found = results.values()
+    yield "the shape of attend(q, k, v)", shape
     parts = {name: found[4 * at : 4 * at + 4] for at, name in enumerate("qkv")}
     reached = [name for name, (gradient, *_) in parts.items() if _is_some(gradient)]
     yield "what a gradient reaches", reached
@@ -114,16 +110,12 @@ def _is_some(gradient: Any) -> bool:
 STEP = 0.01  # of the differences: float32 rounds the sums to some 1e-6
 
 
-@trial(
-    "2.1",
-    public={"B": 3, "H": 2, "T": 7, "S": 11, "K": 5},
-    hidden={"B": 4, "H": 3, "T": 5, "S": 13, "K": 7},
-    measure=measure_gradients,
-)
+@trial("2.1", public=ATTEND, hidden=ATTEND_HIDDEN, measure=measure_gradients)
 def attend_gradients(draw, B, H, T, S, K, attend):
     """gradients flow through attend to queries, keys and values."""
     inputs = [draw(B, H, frames, K).requires_grad_() for frames in (T, S, S)]
     y = attend(*inputs)
+    yield "the shape of attend(q, k, v)", list(y.shape)
     weights = draw(*y.shape)
     (y * weights).sum().backward()
     for at, name in enumerate("qkv"):
@@ -151,19 +143,48 @@ def heads_values(draw, B, T, H, K, split_heads, merge_heads):
 # 2.3
 
 
+def equal_calls(layer: Any, x: Tensor, draw: Draw) -> Measured:
+    """A layer's result, whether it is the same twice, the gradient of x and x itself."""
+    x = x.requires_grad_()
+    once, twice = layer(x.clone()), layer(x.clone())
+    yield "is the result the same in a second call?", torch.equal(once, twice)
+    y = layer(x)
+    yield "the result for x", y
+    (y * draw(*y.shape)).sum().backward()
+    yield "the gradient of x", x.grad
+    yield "x after the call (modified in place?)", x
+
+
+def padded_as_alone(layer: Any, x: Tensor) -> Measured:
+    """How real frames differ from those of each utterance alone, and what they depend on."""
+    valid, moved = valid_frames(*x.shape[:2]), []
+    y, lengths = layer(x, valid), valid.sum(dim=1).tolist()
+    yield "the shape of the result for x and valid", list(y.shape)
+    for b, n in enumerate(lengths):
+        what = f"the change of utterance {b}, {n} of {x.shape[1]} frames, in a padded batch"
+        yield what, y[b, :n] - layer(x[b : b + 1, :n])[0]
+    for frame in range(x.shape[1]):
+        here = (torch.arange(x.shape[1]) == frame)[:, None]
+        change = (layer(torch.where(here, x.flip(-1), x), valid) - y).abs() > 1e-4
+        moved.append((change & valid[..., None] & ~here).flatten(1).any(dim=1))
+    yield "on which frames another real frame depends, in each utterance", torch.stack(moved)
+
+
 @trial("2.3", public={"B": 3, "T": 7, "H": 2, "K": 3}, hidden={"B": 4, "T": 9, "H": 3, "K": 5})
 def self_attention_values(draw, B, T, H, K, MultiHeadSelfAttention, load_attention):
-    """self-attention equals the formula with known weights, with and without padding."""
+    """self-attention equals the formula with known weights."""
     D = H * K
     attention = MultiHeadSelfAttention(D, H)
     load_attention(attention, attention_weights(draw, D))
-    x = draw(B, T, D).requires_grad_()
-    y = attention(x)
-    yield "attention(x)", y
-    y = attention(x, valid_frames(B, T))
-    yield "attention(x, valid)", y
-    (y * draw(*y.shape)).sum().backward()
-    yield "the gradient of x", x.grad
+    yield from equal_calls(attention, draw(B, T, D), draw)
+
+
+@trial("2.3", public={"B": 3, "T": 7, "H": 2, "K": 3}, hidden={"B": 4, "T": 9, "H": 3, "K": 5})
+def self_attention_padding(draw, B, T, H, K, MultiHeadSelfAttention, load_attention):
+    """the real frames of an utterance are the same alone and in a padded batch."""
+    attention = MultiHeadSelfAttention(H * K, H)
+    load_attention(attention, attention_weights(draw, H * K))
+    yield from padded_as_alone(attention, draw(B, T, H * K))
 
 
 @trial("2.3", public={"D": 6, "H": 2}, hidden={"D": 15, "H": 5})
@@ -187,25 +208,25 @@ def sinusoids_values(draw, T, D, sinusoids):
 
 # 2.5
 
+LAYER = {"B": 3, "T": 7, "H": 2, "K": 3, "E": 11}
+LAYER_HIDDEN = {"B": 4, "T": 9, "H": 3, "K": 5, "E": 13}
 
-@trial(
-    "2.5",
-    public={"B": 3, "T": 7, "H": 2, "K": 3, "E": 11},
-    hidden={"B": 4, "T": 9, "H": 3, "K": 5, "E": 13},
-)
+
+@trial("2.5", public=LAYER, hidden=LAYER_HIDDEN)
 def layer_values(draw, B, T, H, K, E, EncoderLayer, load_layer):
-    """an encoder layer equals the formula with known weights, with and without padding."""
+    """an encoder layer equals the formula with known weights."""
     D = H * K
     layer = EncoderLayer(D, H, E)
     load_layer(layer, layer_weights(draw, D, E))
-    x = draw(B, T, D).requires_grad_()
-    yield "layer(x)", layer(x)
-    yield "layer(x) again: is it the same?", layer(x)
-    y = layer(x, valid_frames(B, T))
-    yield "layer(x, valid)", y
-    (y * draw(*y.shape)).sum().backward()
-    yield "the gradient of x", x.grad
-    yield "x after the call (modified in place?)", x
+    yield from equal_calls(layer, draw(B, T, D), draw)
+
+
+@trial("2.5", public=LAYER, hidden=LAYER_HIDDEN)
+def layer_padding(draw, B, T, H, K, E, EncoderLayer, load_layer):
+    """the real frames of an utterance are the same alone and in a padded batch."""
+    layer = EncoderLayer(H * K, H, E)
+    load_layer(layer, layer_weights(draw, H * K, E))
+    yield from padded_as_alone(layer, draw(B, T, H * K))
 
 
 @trial("2.5", public={"D": 6, "H": 2, "E": 5}, hidden={"D": 15, "H": 3, "E": 7})
@@ -217,11 +238,7 @@ def layer_count(draw, D, H, E, EncoderLayer):
 # 2.6
 
 
-@trial(
-    "2.6",
-    public={"B": 3, "T": 7, "H": 2, "K": 3, "E": 11, "N": 3},
-    hidden={"B": 4, "T": 9, "H": 3, "K": 5, "E": 13, "N": 4},
-)
+@trial("2.6", public={**LAYER, "N": 3}, hidden={**LAYER_HIDDEN, "N": 4})
 def encoder_values(draw, B, T, H, K, E, N, Encoder, load_encoder):
     """an encoder equals its layers one after the other, with and without padding."""
     D = H * K
@@ -229,8 +246,9 @@ def encoder_values(draw, B, T, H, K, E, N, Encoder, load_encoder):
     load_encoder(encoder, [layer_weights(draw, D, E) for _ in range(N)])
     x = draw(B, T, D).requires_grad_()
     yield "encoder(x)", encoder(x)
-    y = encoder(x, valid_frames(B, T))
-    yield "encoder(x, valid)", y
+    valid = valid_frames(B, T)
+    y = encoder(x, valid)[valid]
+    yield "encoder(x, valid), real frames", y
     (y * draw(*y.shape)).sum().backward()
     yield "the gradient of x", x.grad
     silent = sum(p.grad is None or not bool(p.grad.any()) for p in encoder.parameters())

@@ -19,12 +19,11 @@ PADDING = -20.0
 
 # 3.1
 
+COLLATED = {"lengths": (3, 5, 2), "F": 2}
+COLLATED_HIDDEN = {"lengths": (4, 11, 2, 7), "F": 5}
 
-@trial(
-    "3.1",
-    public={"lengths": (3, 5, 2), "F": 2},
-    hidden={"lengths": (4, 11, 2, 7), "F": 5},
-)
+
+@trial("3.1", public=COLLATED, hidden=COLLATED_HIDDEN)
 def collate_values(draw, lengths, F, collate):
     """a batch has every utterance from its first frame on, in order, and padding after it."""
     mels = [draw(length, F) for length in lengths]
@@ -36,11 +35,7 @@ def collate_values(draw, lengths, F, collate):
     yield "mel of a single utterance", mel
 
 
-@trial(
-    "3.1",
-    public={"lengths": (3, 5, 2), "F": 2},
-    hidden={"lengths": (4, 11, 2, 7), "F": 5},
-)
+@trial("3.1", public=COLLATED, hidden=COLLATED_HIDDEN)
 def collate_mask(draw, lengths, F, collate):
     """a frame is valid by its number, not by its values."""
     mels = [draw(length, F) for length in lengths]
@@ -99,7 +94,7 @@ def schedule_values(draw, W, S, cosine_warmup):
 
 @trial("3.3", public={"S": 4}, hidden={"S": 9})
 def schedule_ends(draw, S, cosine_warmup):
-    """without a warm-up step 0 is the peak, and the last step has 0 after any warm-up."""
+    """without a warm-up, step 0 is the peak; the factor of the last step is always 0."""
     found = [_factors(cosine_warmup, warmup, S) for warmup in (0, 1, S - 1)]
     yield f"the factors of {S} steps, in rows with 0, 1 and {S - 1} of them warm-up,", found
 
@@ -258,7 +253,10 @@ def step_mode(draw, B, T, D, C, train_step):
     """a step is made in training mode, and returns its loss as a float."""
     model = Linear(draw(D, C)).eval()
     optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+    steps: list[int] = []
+    optimizer.register_step_post_hook(lambda *_: steps.append(1))
     loss = train_step(model, optimizer, *_batch(draw, B, T, D, C))
+    yield "the number of steps of the optimizer in a call", len(steps)
     yield "the mode of the model in a step", model.modes
     yield "is the loss a float?", isinstance(loss, float)
 
@@ -303,9 +301,9 @@ def predict_mode(draw, lengths, predict):
     """predictions are made in evaluation mode, without gradients, in batches of the given size."""
     counter = FrameCounter().train()
     predict(counter, [draw(length, 3) for length in lengths], 3)
+    yield "the sizes of the batches", counter.sizes
     yield "the mode of the model in each batch", counter.modes
     yield "are gradients recorded, batch by batch?", counter.gradients
-    yield "the sizes of the batches", counter.sizes
 
 
 # 3.7
@@ -331,7 +329,7 @@ class Weighted(nn.Module):
 
 
 def _restored(Best, steps):
-    """What stands in the model after steps of (accuracy, value), a restore, and two more."""
+    """The model's values after steps of (accuracy, value), a restore, and two more."""
     model, best = Weighted(), Best()
     for accuracy, value in steps:
         model.set(value)
@@ -390,7 +388,9 @@ def _judge_recipe(results):
 
 
 def _between(value: Any, low: Any, high: Any, right: str) -> str:
-    return right if isinstance(value, int | float) and low <= value <= high else f"{value}"
+    if not isinstance(value, int | float):
+        return "no number"
+    return "too small" if value < low else "too large" if value > high else right
 
 
 @trial("3.8", public={}, hidden={}, measure=_judge_recipe)

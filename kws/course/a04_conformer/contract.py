@@ -1,6 +1,6 @@
 """The contract of assignment 4: gate, depthwise convolution, the Conformer's modules, a classifier.
 
-What stands in the padded frames of an output means nothing: only real frames are compared.
+The padded frames of an output mean nothing: only real frames are compared.
 
 Shape letters: B batch   T frames   D model width   E feed-forward width   K kernel size
                H heads   N blocks   F mel bands     C speakers
@@ -13,7 +13,12 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from kws.course.a02_attention.contract import attention_weights, count
+from kws.course.a02_attention.contract import (
+    attention_weights,
+    count,
+    equal_calls,
+    padded_as_alone,
+)
 from kws.course.operators import size_beyond
 from kws.course.trial import Draw, trial, valid_frames
 
@@ -131,10 +136,12 @@ def depthwise_padding(draw, B, T, D, K, DepthwiseConv, load_depthwise):
     convolution = DepthwiseConv(D, K)
     load_depthwise(convolution, depthwise_weights(draw, D, K))
     x, valid = draw(B, T, D), valid_frames(B, T)
-    yield "convolution(x, valid), real frames", real(convolution(x, valid), valid)
-    yield "x after the call (modified in place?)", x
-    broken = convolution(x.masked_fill(~valid[..., None], math.nan), valid)
-    yield "convolution(x, valid), real frames, with NaN in the padding", real(broken, valid)
+    given = x.clone()
+    yield from padded_as_alone(convolution, x)
+    yield "is x as before the call?", torch.equal(x, given)
+    broken = convolution(x.masked_fill(~valid[..., None], math.nan), valid)[valid]
+    what = "the change of real frames with NaN in the padding"
+    yield what, broken - convolution(given, valid)[valid]
 
 
 @trial("4.2", public={"D": 4, "K": 7}, hidden={"D": 3, "K": 9})
@@ -193,13 +200,7 @@ def feed_forward_values(draw, B, T, D, E, FeedForwardModule, load_feed_forward):
     """the feed-forward module is layer norm, linear, silu, linear."""
     module = FeedForwardModule(D, E)
     load_feed_forward(module, feed_forward_weights(draw, D, E))
-    x = draw(B, T, D).requires_grad_()
-    y = module(x)
-    yield "module(x)", y
-    yield "module(x) again: is it the same?", module(x)
-    (y * draw(*y.shape)).sum().backward()
-    yield "the gradient of x", x.grad
-    yield "x after the call (modified in place?)", x
+    yield from equal_calls(module, draw(B, T, D), draw)
 
 
 @trial("4.4", public={"D": 4, "E": 5}, hidden={"D": 6, "E": 11})
@@ -210,40 +211,28 @@ def feed_forward_count(draw, D, E, FeedForwardModule):
 
 # 4.5
 
+BLOCK = {"B": 3, "T": 9, "H": 2, "D": 4, "E": 5, "K": 7}
+BLOCK_HIDDEN = {"B": 4, "T": 11, "H": 3, "D": 6, "E": 11, "K": 9}
 
-@trial(
-    "4.5",
-    public={"B": 3, "T": 9, "H": 2, "D": 4, "E": 5, "K": 7},
-    hidden={"B": 4, "T": 11, "H": 3, "D": 6, "E": 11, "K": 9},
-)
+
+@trial("4.5", public=BLOCK, hidden=BLOCK_HIDDEN)
 def block_values(draw, B, T, H, D, E, K, ConformerBlock, load_block):
     """the block equals its parts, put together as in figure 1."""
     block = ConformerBlock(D, H, E, K)
     load_block(block, block_weights(draw, D, E, K))
-    block.eval()
-    x = draw(B, T, D).requires_grad_()
-    y = block(x)
-    yield "block(x)", y
-    yield "block(x) again: is it the same?", block(x)
-    (y * draw(*y.shape)).sum().backward()
-    yield "the gradient of x", x.grad
-    yield "x after the call (modified in place?)", x
+    yield from equal_calls(block.eval(), draw(B, T, D), draw)
 
 
-@trial(
-    "4.5",
-    public={"B": 3, "T": 9, "H": 2, "D": 4, "E": 5, "K": 7},
-    hidden={"B": 4, "T": 11, "H": 3, "D": 6, "E": 11, "K": 9},
-)
+@trial("4.5", public=BLOCK, hidden=BLOCK_HIDDEN)
 def block_padding(draw, B, T, H, D, E, K, ConformerBlock, load_block):
     """every part of the block that mixes frames gets valid."""
     block = ConformerBlock(D, H, E, K)
     load_block(block, block_weights(draw, D, E, K))
     x, valid = draw(B, T, D), valid_frames(B, T)
-    other = loud(x, valid)
-    yield "block(x, valid), real frames", real(block.eval()(x, valid), valid)
-    yield "the same with other padding", real(block(other, valid), valid)
-    yield "block(x, valid), training, real frames", real(block.train()(other, valid), valid)
+    yield from padded_as_alone(block.eval(), x)
+    trained = block.train()(x, valid)[valid]
+    what = "the change of real frames with other padding, in training"
+    yield what, block(loud(x, valid), valid)[valid] - trained
 
 
 @trial("4.5", public={"H": 2, "D": 4, "E": 5, "K": 7}, hidden={"H": 3, "D": 6, "E": 11, "K": 9})
@@ -256,11 +245,7 @@ def block_count(draw, H, D, E, K, ConformerBlock):
 # 4.6
 
 
-@trial(
-    "4.6",
-    public={"B": 3, "T": 9, "H": 2, "D": 4, "E": 5, "K": 7, "N": 3},
-    hidden={"B": 4, "T": 11, "H": 3, "D": 6, "E": 11, "K": 9, "N": 4},
-)
+@trial("4.6", public={**BLOCK, "N": 3}, hidden={**BLOCK_HIDDEN, "N": 4})
 def encoder_values(draw, B, T, H, D, E, K, N, ConformerEncoder, load_encoder):
     """an encoder equals its blocks, one after the other, each with valid."""
     encoder = ConformerEncoder(D, H, E, K, N)
@@ -306,6 +291,12 @@ def without_gradient(module: nn.Module) -> int:
 
 # 4.7
 
+LOGITS, LOGITS_HIDDEN = (
+    {"B": 5, "T": 31, "F": 40, "C": 11},
+    {"B": 6, "T": 27, "F": 40, "C": 13},
+)
+WHOLE = {"B": 3, "T": 15, "F": 40, "C": 100}
+
 
 class Frames(nn.Module):
     """In the place of an encoder: frames of its input's shape, whatever that is."""
@@ -338,14 +329,9 @@ def compare_within(tolerance: float) -> Callable[..., Iterator[tuple[str, Any]]]
     return measure
 
 
-@trial(
-    "4.7",
-    public={"B": 5, "T": 31, "F": 40, "C": 11},
-    hidden={"B": 6, "T": 27, "F": 40, "C": 13},
-    measure=compare_within(TOLERANCE),
-)
+@trial("4.7", public=LOGITS, hidden=LOGITS_HIDDEN, measure=compare_within(TOLERANCE))
 def head_values(draw, B, T, F, C, SpeakerConformer, replace_encoder):
-    """from encoder to logits lead the mean of the real frames, a normalization, and a layer."""
+    """the logits come from the mean of the real frames, a normalization and a linear layer."""
     mel, valid = draw(B, T, F), valid_frames(B, T)
     for normalize in (True, False):
         given = f"normalize={normalize}"
@@ -371,12 +357,7 @@ def head_values(draw, B, T, F, C, SpeakerConformer, replace_encoder):
         yield what, {"one": logits, "other": model(mel, valid)}
 
 
-@trial(
-    "4.7",
-    public={"B": 5, "T": 31, "F": 40, "C": 11},
-    hidden={"B": 6, "T": 27, "F": 40, "C": 13},
-    measure=compare_within(TOLERANCE),
-)
+@trial("4.7", public=LOGITS, hidden=LOGITS_HIDDEN, measure=compare_within(TOLERANCE))
 def logits_padding(draw, B, T, F, C, SpeakerConformer):
     """an utterance has the same logits alone and in a padded batch."""
     model = SpeakerConformer(F, C).eval()
@@ -391,22 +372,14 @@ def logits_padding(draw, B, T, F, C, SpeakerConformer):
     yield "are the logits equal for other utterances?", {"one": logits, "other": other}
 
 
-@trial(
-    "4.7",
-    public={"B": 3, "T": 15, "F": 40, "C": 100},
-    hidden={"B": 4, "T": 17, "F": 40, "C": 100},
-)
+@trial("4.7", public=WHOLE, hidden={**WHOLE, "B": 4, "T": 17})
 def budget(draw, B, T, F, C, SpeakerConformer):
     """training changes at most 500,000 numbers of the model, wherever they are."""
     given = draw(B, T, F), valid_frames(B, T)
     yield size_beyond(BUDGET, lambda: SpeakerConformer(F, C), *given)
 
 
-@trial(
-    "4.7",
-    public={"B": 3, "T": 15, "F": 40, "C": 100},
-    hidden={"B": 4, "T": 17, "F": 40, "C": 100},
-)
+@trial("4.7", public=WHOLE, hidden={**WHOLE, "B": 4, "T": 17})
 def classifier_size(draw, B, T, F, C, SpeakerConformer, ConformerBlock, recipe):
     """every parameter is in use, in your blocks too, and a recipe trains them."""
     model = SpeakerConformer(F, C)

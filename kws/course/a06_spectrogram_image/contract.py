@@ -136,7 +136,7 @@ def positions_values(draw, B, D, f, t, GridPositions, SplitPositions, load_posit
 
 @trial("6.3", public={"D": 8, "f": 3, "t": 5}, hidden={"D": 12, "f": 7, "t": 4})
 def positions_count(draw, D, f, t, GridPositions, SplitPositions):
-    """the table has D f t parameters, split it is D (f + t)."""
+    """the table has D f t parameters, split positions have D (f + t)."""
     yield f"parameters of GridPositions({D}, {f}, {t})", count(GridPositions(D, f, t))
     yield f"parameters of SplitPositions({D}, {f}, {t})", count(SplitPositions(D, f, t))
 
@@ -157,7 +157,7 @@ def weights_values(draw, old, new, linear_weights):
     hidden={"D": 5, "f": 3, "t": 8, "size": (2, 13)},
 )
 def resize_values(draw, D, f, t, size, resize):
-    """a table is interpolated along both axes; equal size and constants stay."""
+    """a table is interpolated along both axes; at equal size it does not change."""
     table = draw(D, f, t)
     for new in (size, (f, t), (f, size[1]), (size[0], t), (1, 1)):
         yield f"resize(table, {new})", resize(table, new)
@@ -581,8 +581,8 @@ ROWS = "numbers of rows"
 
 def measure_rows(results: Mapping[str, Any], classes: int, speakers: int) -> Measured:
     labels, people = results["labels"].tolist(), results["speakers"]
-    asked = {what: rows for what, rows in results.items() if what.startswith("few_shot_rows")}
-    for what, rows in asked.items():
+    chosen = {what: rows for what, rows in results.items() if what.startswith("few_shot_rows")}
+    for what, rows in chosen.items():
         rows = rows.tolist() if isinstance(rows, Tensor) else rows
         whole = isinstance(rows, list) and all(isinstance(row, int) for row in rows)
         right = whole and all(0 <= row < len(labels) for row in rows)
@@ -595,7 +595,7 @@ def measure_rows(results: Mapping[str, Any], classes: int, speakers: int) -> Mea
         )
         pairs = {(labels[row], people[row]) for row in rows}
         yield f"different pairs of a class and a speaker in {what}", len(pairs)
-    several = [sorted(plain(torch.as_tensor(rows)).tolist()) for rows in asked.values()]
+    several = [sorted(plain(torch.as_tensor(rows)).tolist()) for rows in chosen.values()]
     yield "the same seed: are they the same rows?", several[0] == several[1]
     yield "another seed: are they always the same rows?", all(one == several[0] for one in several)
 

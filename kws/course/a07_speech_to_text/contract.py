@@ -245,7 +245,9 @@ def layer_values(draw, B, U, T, H, K, E, DecoderLayer, load_decoder_layer):
     y, memory = draw(B, U, D).requires_grad_(), draw(B, T, D).requires_grad_()
     same = bool(torch.equal(*(layer(y, memory).nan_to_num() for _ in range(2))))
     yield "is layer(y, memory) the same in a second call?", same
-    z = layer(y, memory, valid_frames(B, T))
+    valid = valid_frames(B, T)
+    valid[0, -1] = False  # no row is whole: a mask upside down leaves frames to each
+    z = layer(y, memory, valid)
     yield "layer(y, memory, valid)", z
     yield "layer(y, memory)", layer(y, memory)
     (z * draw(*z.shape)).sum().backward()
@@ -266,6 +268,7 @@ def layer_causality(draw, B, U, T, H, K, E, DecoderLayer, load_decoder_layer):
     layer = DecoderLayer(D, H, E)
     load_decoder_layer(layer, decoder_weights(draw, D, E))
     y, memory, valid = draw(B, U, D), draw(B, T, D), valid_frames(B, T)
+    valid[0, -1] = False
     other = y.clone()
     other[:, U // 2 :] += 3 * draw(B, U - U // 2, D)
     first = layer(other, memory, valid)
@@ -286,7 +289,7 @@ def layer_count(draw, D, H, E, DecoderLayer):
 
 @trial("7.5", public={"lengths": (3, 1, 4)}, hidden={"lengths": (2, 5, 1, 5)})
 def shift_values(draw, lengths, shift):
-    """inputs begin with the start, wanted symbols are one place ahead and end in the end."""
+    """inputs begin with the start; wanted symbols are one place ahead and end with the end."""
     texts = [draw.integers(length, low=3, high=9) for length in lengths]
     for given, what in ((texts, "texts"), (texts[:1], "one text")):
         inputs, wanted = shift(given)
@@ -365,7 +368,7 @@ def ctc_of_many_frames(draw, T, V, ctc_loss):
 
 
 class FakeModel:
-    """A model whose scores depend on the text only; `calls` are the shapes, `asked` the last."""
+    """A model whose scores depend on the text only; `calls` are the shapes, `received` the last."""
 
     def __init__(self, draw: Draw, V: int, eos: float = 0.0):
         self.V = V
@@ -373,12 +376,12 @@ class FakeModel:
         self.table[..., EOS] += eos
         self.table[..., SOS] = -30.0
         self.calls: list[tuple[int, ...]] = []
-        self.asked = torch.zeros(0)
+        self.received = torch.zeros(0)
 
     def __call__(self, symbols: Tensor) -> Tensor:
         """Log-probabilities (n, V), of the last two symbols and of how many there are."""
         self.calls.append(tuple(symbols.shape))
-        self.asked = symbols.clone()
+        self.received = symbols.clone()
         last = symbols[:, -1]
         before = symbols[:, -2] if symbols.shape[1] > 1 else torch.zeros_like(last)
         scores = self.table[before % self.V, last % self.V].roll(symbols.shape[1] // 3, dims=-1)
@@ -428,7 +431,7 @@ def greedy_values(draw, B, V, longest, greedy):
             greedy(step, B, longest),
         )
         yield "the shapes of the arguments of step", [list(shape) for shape in step.calls]
-        yield "other symbols after a row's end, as step gets them", strays(step.asked)
+        yield "other symbols after a row's end, as step gets them", strays(step.received)
     step = RowByRow(draw, V, -60.0)  # which does not end
     yield "one row, one symbol", greedy(step, 1, 1)
     yield "the shapes of the arguments of step then", [list(shape) for shape in step.calls]
@@ -489,11 +492,13 @@ def beam_values(draw, V, longest, beam_search):
 @trial("7.8", public={"V": 5, "longest": 4}, hidden={"V": 5, "longest": 5})
 def beam_widths(draw, V, longest, beam_search):
     """width 1 is greedy search, and a beam of all texts finds the best one."""
-    for number in range(3):
-        step = FakeModel(draw, V)
-        for width in (1, V**longest):
-            what = f"beam_search(step {number}, {width}, {longest})"
-            yield from _texts_and_scores(what, beam_search(step, width, longest))
+    steps, widths = [FakeModel(draw, V, ends) for ends in (0.0, 1.0, 2.0)], (1, V**longest)
+    found = [_beamed(beam_search(step, n, longest)) for step in steps for n in widths]
+    yield (
+        f"the texts of three searches, of width 1 and {V**longest} each",
+        [one[0] for one in found],
+    )
+    yield "and their scores", [score for _, score in found]
 
 
 @trial("7.8", public={"V": 6, "n": 3, "U": 4}, hidden={"V": 8, "n": 2, "U": 5})
@@ -546,10 +551,7 @@ def model_padding(draw, B, N, F, V, U, SpeechTransformer):
     alone = torch.cat([row[1][0] for row in rows])
     yield "are CTC's logits equal for each utterance alone?", {"one": ctc[shrunk], "other": alone}
     alone = torch.cat([row[0] for row in rows])
-    yield (
-        "are the decoder's logits equal for each utterance alone?",
-        {"one": logits, "other": alone},
-    )
+    yield "are the decoder's logits equal for each utterance alone?", dict(one=logits, other=alone)
     other = symbols.clone()
     other[:, U // 2 :] = (other[:, U // 2 :] + 1) % V
     later = model(mel, valid, other)[0]
@@ -558,14 +560,8 @@ def model_padding(draw, B, N, F, V, U, SpeechTransformer):
     yield "and those from there on?", {"one": logits[:, U // 2 :], "other": later[:, U // 2 :]}
     both = model.encode(mel, valid)
     yield "the mask of the memory", both[1]
-    halves = model.decode(symbols, *both)
-    yield (
-        "are decode(symbols, *encode(mel, valid)) and forward alike?",
-        {
-            "one": logits,
-            "other": halves,
-        },
-    )
+    halves = {"one": logits, "other": model.decode(symbols, *both)}
+    yield "are decode(symbols, *encode(mel, valid)) and forward alike?", halves
 
 
 @trial(
@@ -591,13 +587,8 @@ def model_hears(draw, B, N, F, V, U, SpeechTransformer):
         ones = (table.sum(dim=-1) - 1).abs().max() < TOLERANCE
         yield f"do the logits of {which} add up to 1, as probabilities do?", bool(ones)
     other, ctc_other = model(mel.roll(16, dims=1), None, symbols)
-    yield (
-        "are the decoder's logits equal for the same at another time?",
-        {
-            "one": logits,
-            "other": other,
-        },
-    )
+    pair = {"one": logits, "other": other}
+    yield "are the decoder's logits equal for the same at another time?", pair
     quiet, turned = torch.zeros(2, B, 48, F)
     quiet[:, 8:16], quiet[:, 24:32] = mel[:, 8:16], mel[:, 24:32]
     turned[:, 8:16], turned[:, 24:32] = mel[:, 24:32], mel[:, 8:16]
@@ -655,10 +646,10 @@ class FixedLogits(torch.nn.Module):
         super().__init__()
         self.logits = draw(B, U, V).requires_grad_()
         self.ctc_logits = draw(B, T, V).requires_grad_()
-        self.asked: list[Tensor] = []
+        self.received: list[Tensor] = []
 
     def forward(self, mel: Tensor, valid: Tensor, symbols: Tensor) -> tuple[Tensor, Tensor]:
-        self.asked = [mel, valid, symbols]
+        self.received = [mel, valid, symbols]
         return self.logits, self.ctc_logits
 
 
@@ -675,7 +666,7 @@ def loss_of_both(draw, B, N, V, lengths, joint_loss):
     mel = draw(B, N, 5)
     for weight in (0.3, 1.0, 0.0):
         yield f"joint_loss(…, {weight})", joint_loss(model, mel, valid, texts, weight)
-    yield "valid and symbols as the model gets them", model.asked[1:]
+    yield "valid and symbols as the model gets them", model.received[1:]
     joint_loss(model, mel, valid, texts, 0.3).backward()
     yield "the gradient of the decoder's logits", model.logits.grad
     yield "the gradient of CTC's logits", model.ctc_logits.grad

@@ -45,7 +45,7 @@ def block_weights(draw: Draw, D: int, E: int, k: int) -> dict[str, dict[str, Ten
 
 
 def _distance(one: Tensor, other: Tensor) -> float:
-    """How far two results are apart at most; rounding is told as 0."""
+    """How far two results are apart at most; rounding counts as 0."""
     return round(float((one - other).detach().abs().max()), 4)
 
 
@@ -80,14 +80,15 @@ def _durations(draw: Draw, B: int, U: int, high: int) -> Tensor:
 @trial(
     "8.2",
     public={"B": 3, "U": 5, "D": 4},
-    hidden={"B": 2, "U": 7, "D": 3},
+    hidden={"B": 4, "U": 7, "D": 3},
 )
 def regulate_values(draw, B, U, D, regulate):
     """every vector has its copies, in order, padding is zero, and gradients are sums."""
     for high in (4, 9, 2):
         durations = _durations(draw, B, U, high)
         if high == 9:
-            durations = durations[durations.sum(dim=1).argsort()]  # the longest text comes last
+            order = durations.sum(dim=1).argsort().tolist()  # the longest last, the shortest before
+            durations = durations[[*order[1:-1], order[0], order[-1]]]
         x = draw(B, U, D).requires_grad_()
         y, valid = regulate(x, durations)
         yield f"y for durations up to {high}", y

@@ -20,7 +20,7 @@ import sys
 SYNCHRONOUS, DO_NOT_EXIT, UTF8 = 2, 0x8000, 1  # from espeak's speak_lib.h
 PARAMETERS = {"rate": 1, "pitch": 3, "range": 4}
 PHONEME_EVENTS = 1  # an option of espeak_Initialize
-KINDS = {1: "word", 5: "end", 7: "phoneme"}  # of espeak's events those that are told
+KINDS = {1: "word", 5: "end", 7: "phoneme"}  # of espeak's events those that are reported
 SAMPLE_RATE = 22_050
 
 

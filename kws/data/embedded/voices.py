@@ -211,7 +211,7 @@ def draw_word_voice(rng: np.random.Generator, variant: str) -> Voice:
 
 
 def draw_parametric_voice(rng: np.random.Generator) -> Voice:
-    """A speaker with a vocal tract and a pitch drawn from nothing: a man, a woman or a child."""
+    """A speaker with a random vocal tract and pitch: a man, a woman or a child."""
     kind = rng.choice(len(PEOPLE), p=[share for share, _, _ in PEOPLE])
     _, pitches, tracts = PEOPLE[kind]
     low, tract = rng.uniform(*pitches), rng.uniform(*tracts)

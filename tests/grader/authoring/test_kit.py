@@ -98,6 +98,9 @@ def test_the_readme_lists_the_assignments_and_a_container_is_made_by_its_lines_w
     readmes = [kit_of(small, through).files["README.md"].decode() for through in ("01", "02")]
     line = "`assignments/02_attention.ipynb`: Attention"
     assert [line in text for text in readmes] == [False, True]
+    badge = "https://colab.example/github/us/course/blob/main/assignments"
+    linked = make_kit("02", root=small, catalog=CATALOG, badge=badge).files["README.md"].decode()
+    assert f"{line}, [open in the browser]({badge}/02_attention.ipynb)\n" in linked
     text = kit_of(small).files["pyproject.toml"].decode()
     assert '"jupyter"' in text
     assert '"torch"' in text
@@ -131,11 +134,11 @@ def test_the_shell_lines_for_a_platform_run_in_bash(small, tmp_path, platform):
         with zipfile.ZipFile(tmp_path / "kws-02.zip") as packed:
             packed.extractall(inputs / "kit")
         (tmp_path / "kws-02.zip").unlink()
-    work = "pip() { pwd >> installed; test -f constraints.txt; }; set -e\n"
+    work = "pip() { test $# = 2 || { pwd >> installed; test -f constraints.txt; }; }; set -e\n"
     work += "\n".join(f"({''.join(line)})" for line in lines)
     work = work.replace("/kaggle/input", str(inputs)).replace("/content/drive", str(drive))
-    for _ in range(2):
-        subprocess.run(["bash", "-c", work], cwd=tmp_path, check=True)
+    for uv in ("uv() { pip $*; };", "uv() { false; };"):  # without its index, pip takes over
+        subprocess.run(["bash", "-c", uv + work], cwd=tmp_path, check=True)
     assert len((tmp_path / "kws-course" / "installed").read_text().split()) == 2
     assert (tmp_path / "kws-course" / "assignments" / "02_attention.ipynb").is_file()
     if platform == "Colab":
@@ -245,9 +248,9 @@ def test_every_command_is_listed_with_its_group():
 def test_the_kit_of_notebook_2_is_small_enough_to_read_and_asks_assistants_to_tutor(real):
     lines = [len(path.read_text().splitlines()) for path in (real / "kws").rglob("*.py")]
     assert sum(lines) <= 14_000
-    asked = (real / "AGENTS.md").read_text(encoding="utf-8")
-    assert "Please tutor; do not solve" in asked
-    assert "# TODO" in asked  # the very mark that is in the notebooks
+    text = (real / "AGENTS.md").read_text(encoding="utf-8")
+    assert "Please tutor; do not solve" in text
+    assert "# TODO" in text  # the very mark that is in the notebooks
     assert "# TODO" in (real / "assignments" / "02_attention.ipynb").read_text(encoding="utf-8")
 
 

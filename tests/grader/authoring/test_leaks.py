@@ -89,7 +89,7 @@ def test_a_hidden_check_is_found_but_may_be_repeated_in_a_visible_one(tmp_path):
 
 
 @pytest.fixture(scope="module")
-def asked() -> dict[str, list[Secret]]:
+def wanted() -> dict[str, list[Secret]]:
     """What each assignment asks for: our answers, and the modules that its kit lacks."""
     found, every = {}, [name for one in ASSIGNMENTS.values() for name in one.withheld]
     withheld = divide(ROOT, every).withheld
@@ -101,8 +101,8 @@ def asked() -> dict[str, list[Secret]]:
 
 
 @pytest.mark.parametrize("number", ASSIGNMENTS)
-def test_no_notebook_holds_what_its_kit_lacks(number, asked):
-    secrets = [secret for key in asked if key >= number for secret in asked[key]]
+def test_no_notebook_holds_what_its_kit_lacks(number, wanted):
+    secrets = [secret for key in wanted if key >= number for secret in wanted[key]]
     name = f"assignments/{ASSIGNMENTS[number].stem}.ipynb"
     assert find_leaks({name: (ROOT / name).read_bytes()}, secrets) == []
 

@@ -7,8 +7,7 @@ from datetime import datetime, timezone
 from pathlib import Path
 
 from grader.batch.handins import FolderEntry
-from grader.batch.remarks import GradedSubmission
-from grader.batch.roster import StudentSubmission
+from grader.batch.roster import GradedSubmission, StudentSubmission
 from grader.core.outcomes import CheckResult, Reason, Report
 
 

@@ -97,9 +97,9 @@ def test_of_several_hand_ins_of_a_group_the_last_counts_or_the_best_after_its_pe
         when = (DUE + timedelta(hours=hours)).timestamp()
         os.utime(folder / name / "02_attention.py", (when, when))
     roster, course = tmp_path / "roster.csv", tmp_path / "course.toml"
-    roster.write_text("student,folder\nada,ada-right\n")
+    roster.write_text("student,folder,name\nada,ada-right,Ada\nbo,,Bo\n")
     course.write_text(
-        f"attempts = '{attempts}'\nlate.per_day = 0.5\ngroups.red = ['ada', 'bob']\n"
+        f"attempts = '{attempts}'\nlate.per_day = 0.5\ngroups.red = ['ada', 'bo', 'bob']\n"
         f"assignments.02.deadline = {DUE.isoformat()}\n"
     )
     out = tmp_path / "out"
@@ -107,10 +107,11 @@ def test_of_several_hand_ins_of_a_group_the_last_counts_or_the_best_after_its_pe
     batch = grade_class(settings, lambda: Workers(2), show=False)
     scores = {one.submission.student: one.report.score for one in batch.graded}
     expected = batch.graded[0].report.max_score if attempts == "best" else 0
-    assert scores == {"ada": expected, "bob": expected}
+    assert scores == {"ada": expected, "bo": expected, "bob": expected}
     late = "late by 1 h" if attempts == "best" else "late by 2 h"
     assert all(words[0].startswith(late) for words in batch.remarks.values())
     assert Store(out).about()["sources"].keys() == {"ada"}  # nobody's file is another's
+    assert Store(out).about()["names"] == {"ada": "Ada", "bo": "Bo"}
     assert [note for note in batch.notes if "names bob, whom" in note]
     first = digests(out)
     grade_class(settings, lambda: Workers(1), show=False)

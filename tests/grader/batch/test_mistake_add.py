@@ -61,8 +61,8 @@ def test_a_wrong_answer_that_two_share_is_shown_and_asked_about_afterwards(grade
     assert "turned.sin()" in page
     before = checks_digest(ASSIGNMENTS["02"])
 
-    asked = {"question": QUESTION, "out": store.out}
-    found = candidate("2.4", like="bob", sandbox=best, seed=Seed(), **asked)
+    wanted = {"question": QUESTION, "out": store.out}
+    found = candidate("2.4", like="bob", sandbox=best, seed=Seed(), **wanted)
     assert not added_path("02").exists()  # nothing is kept before somebody has read it
     assert "written" in keep(found)[0]
     _sources_digest.cache_clear()
@@ -71,7 +71,7 @@ def test_a_wrong_answer_that_two_share_is_shown_and_asked_about_afterwards(grade
     assert QUESTION in [check.hint for check in again.checks if check.task == "2.4"]
     assert shared_mistakes([again, graded("bob")]) == []
     with pytest.raises(UsageError, match="has a mistake called"):
-        candidate("2.4", like="ada", **asked)
+        candidate("2.4", like="ada", **wanted)
 
     known = json.loads(golden_text("02"))  # what the release writes for the notebook
     assert QUESTION in [one["question"] for key in known for one in known[key]["mistakes"]]

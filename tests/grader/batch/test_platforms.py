@@ -1,6 +1,7 @@
 """Canvas and Moodle: their tables come back with grades, feedback lies in zips that they import.
 
-`exports/canvas.csv` is written by hand after "How do I export grades in the Gradebook?", and
+`exports/canvas.csv` is written by hand after "How do I export grades in the Gradebook?"
+(`canvas_names.csv` with its option for first and last names), and
 `exports/moodle.csv` after Moodle's "Assignment settings: offline grading worksheet".
 """
 
@@ -14,14 +15,16 @@ import pytest
 
 from grader.batch.grade_class import Settings, grade_class
 from grader.batch.output import Store
-from grader.batch.platforms import by_id, canvas_columns
+from grader.batch.platforms import LANGUAGES, by_id, canvas_columns
 from grader.batch.requests import answer_requests
 from grader.batch.roster import read_roster
 from grader.batch.student_folders import release_feedback
 from grader.batch.workers import Workers
 from kws.errors import UsageError
+from tests.conftest import toml_of
 
 COLUMN, EXPORTS = "Homework 2 (99123)", Path(__file__).with_name("exports")
+TRANSLATED = toml_of(LANGUAGES)
 CANVAS, MOODLE = ((EXPORTS / name).read_text() for name in ("canvas.csv", "moodle.csv"))
 
 
@@ -62,15 +65,26 @@ def test_an_export_of_canvas_comes_back_with_the_column_filled_and_all_that_iden
     assert "02 is out of 5 points, and of 7" in notes[0]
 
 
+def test_names_in_two_columns_are_read_and_who_is_excused_stays_so(graded):
+    store = graded((EXPORTS / "canvas_names.csv").read_text(), "ada", "bob", "", {"02": COLUMN})
+    names = [one.name for one in read_roster(store.out / "roster.csv")]
+    assert names == ["Lovelace, Ada", "O'Neil, Bob"]
+    assert [row[-1] for row in rows(store.out / "canvas.csv")] == [COLUMN, "7", "4", "EX", ""]
+
+
 def test_without_a_named_column_canvas_makes_one_with_the_points_possible(graded):
     store = graded(CANVAS, "ada", "bob", "", {})
     head, possible, first, *_ = rows(store.out / "canvas.csv")
     assert (head[-1], possible[-1], first[-1]) == ("02 Attention", "5", "4")
 
 
-def test_a_worksheet_of_moodle_comes_back_with_grades_and_nothing_else_changed(graded):
-    store = graded(MOODLE, "ada@example.org", "bob@example.org", "", {})
-    given, found = list(csv.reader(io.StringIO(MOODLE))), rows(store.out / "moodle.csv")
+@pytest.mark.parametrize("language", ["en", *TRANSLATED])
+def test_a_worksheet_of_moodle_comes_back_with_grades_and_nothing_else_changed(graded, language):
+    local = {english: name for name, english in TRANSLATED.get(language, {}).items()}
+    head, _, lines = MOODLE.partition("\n")
+    text = ",".join(local.get(name.lower(), name) for name in head.split(",")) + "\n" + lines
+    store = graded(text, "ada@example.org", "bob@example.org", "", {})
+    given, found = list(csv.reader(io.StringIO(text))), rows(store.out / "moodle.csv")
     assert found[1][4] == "4"
     assert found[1][-1] == "4 of 5 points"
     found[1][4], found[1][-1] = "", ""
@@ -134,14 +148,21 @@ def test_a_request_is_answered_with_what_changed_since_the_release(graded, tmp_p
     folder.mkdir()
     (folder / "ada.toml").write_text(text)
     with pytest.raises(UsageError, match=r"ada\.toml: a request needs a task and a reason"):
-        answer_requests(folder, store.out)
-    asked = text.replace('task = ""', 'task = "2.1"').replace('reason = ""', 'reason = "<b>fine"')
-    (folder / "ada.toml").write_text(asked)
-    assert answer_requests(folder, store.out)[1:3] == ["  points as before: 4", "  no answer yet"]
+        [*answer_requests(folder, store.out)]
+    wanted = text.replace('task = ""', 'task = "2.1"').replace('reason = ""', 'reason = "<b>fine"')
+    (folder / "ada.toml").write_text(wanted)
+    _, *lines, _, _ = answer_requests(folder, store.out)
+    assert lines == ["  points as before: 4", "  no answer yet"]
     better = replace(report.checks[0], earned=3, reason=None, message="")
     store.keep(replace(report, student="ada", checks=(better, report.checks[1])).to_json())
-    (folder / "ada.toml").write_text(asked + 'answer = "you are right"\n')
-    lines = answer_requests(folder, store.out)
+    (folder / "ada.toml").write_text(wanted + 'answer = "you are right"\n')
+    (folder / "0.toml").write_text(wanted.replace("2.1", "7.1"))
+    (folder / "1.toml").write_text("student = ")
+    (folder / "2.toml").write_text(text.replace('"ada"', '"zoe"').replace('""', '"2.1"'))
+    answering, lines = answer_requests(folder, store.out), []
+    faults = r"no task '7\.1': .*; .*1\.toml is not TOML.*; .*2\.toml: no report of 'zoe'"
+    with pytest.raises(UsageError, match=faults):
+        lines.extend(answering)
     assert lines[1:4] == [
         "  points: 4 → 5",
         "  2.1-values: 2/3 → 3/3: no longer “off by 0.5”",
@@ -150,9 +171,6 @@ def test_a_request_is_answered_with_what_changed_since_the_release(graded, tmp_p
     page = (folder / "answers" / "ada.html").read_text()
     assert "you are right" in page
     assert "<b>fine" not in page
-    (folder / "ada.toml").write_text(asked.replace("2.1", "7.1"))
-    with pytest.raises(UsageError, match=r"ada has no task '7\.1'"):
-        answer_requests(folder, store.out)
 
 
 @pytest.mark.slow

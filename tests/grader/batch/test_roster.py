@@ -6,13 +6,16 @@ from datetime import datetime, timedelta, timezone
 
 import pytest
 
-from grader.batch.remarks import circumstances, lateness, read_deadline, remarks
 from grader.batch.roster import (
     RosterStudent,
     StudentSubmission,
     by_student,
+    circumstances,
     in_groups,
+    lateness,
+    read_deadline,
     read_roster,
+    remarks,
     safe_id,
 )
 from grader.reports.similarity import Pair
@@ -155,6 +158,7 @@ def test_what_comes_after_the_deadline_is_late_by_the_difference_and_what_a_down
     assert lateness(submission(15), NOON) == "late by 3 h (2025-03-01 15:00 UTC)"
     assert lateness(submission(12), NOON) == lateness(submission(23), None) == ""
     assert "late" in lateness(submission(marked=True), None)
+    assert lateness(submission(11, marked=True), NOON) == ""  # in time by an extension
 
 
 def test_a_deadline_without_an_offset_is_local_time_and_one_that_is_not_a_date_is_refused():

@@ -1,12 +1,14 @@
 """The same work on a Dask cluster of processes, one of which dies in the middle."""
 
 import json
+import math
 import os
 import signal
 import subprocess
 import sys
 import threading
 import time
+from pathlib import Path
 
 import pytest
 from distributed import LocalCluster
@@ -15,6 +17,7 @@ from grader import ROOT
 from grader.batch.grade_class import Settings, grade_class
 from grader.batch.workers import Workers
 from grader.core.outcomes import Verdict
+from kws.cluster import Cluster
 from kws.errors import UsageError
 from tests.conftest import PATIENCE
 
@@ -85,20 +88,28 @@ def test_a_tier_that_workers_lack_and_a_scheduler_that_does_not_answer_are_refus
         Workers(scheduler="tcp://127.0.0.1:1").__enter__()
 
 
-SBATCH = """\
-#!/usr/bin/env bash
-# What SLURM does with a script: keep it, start it, say which job it is.
-cp "$1" "$JOBS/$$.sh"
-bash "$JOBS/$$.sh" > "$JOBS/$$.log" 2>&1 &
-echo "Submitted batch job $$"
-"""
+def test_without_a_worker_a_run_waits_says_so_and_ends_and_with_one_that_comes_goes_on(
+    monkeypatch, capsys
+):
+    for name in ("NOTICE", "GIVE_UP"):
+        monkeypatch.setattr(f"kws.cluster.{name}", 0.0)
+    nobody = {"n_workers": 0, "processes": False, "dashboard_address": None}
+    with LocalCluster(**nobody) as one, Cluster(one.scheduler_address) as pool:
+        with pytest.raises(UsageError, match="has no worker: start one with `dask worker`"):
+            list(pool.as_completed(math.sqrt, [4.0]))
+        assert "has no worker: waiting for one" in capsys.readouterr().err
+        monkeypatch.setattr("kws.cluster.GIVE_UP", PATIENCE)
+        found = pool.as_completed(math.sqrt, [4.0, 9.0])
+        one.scale(1)
+        assert sorted(found) == [(0, 2.0), (1, 3.0)]
 
 
 @pytest.mark.slow
 def test_slurm_starts_the_script_that_is_printed(hand_in, tmp_path):
     folder, tools = hand_in("alice"), tmp_path / "bin"
     tools.mkdir()
-    for name, text in (("sbatch", SBATCH), ("scancel", "#!/bin/sh\nexit 0\n")):
+    sbatch = Path(__file__).with_name("sbatch.sh").read_text()
+    for name, text in (("sbatch", sbatch), ("scancel", "#!/bin/sh\nexit 0\n")):
         (tools / name).write_text(text)
         (tools / name).chmod(0o755)
     (tmp_path / "jobs").mkdir()

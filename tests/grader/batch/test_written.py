@@ -17,18 +17,19 @@ from grader.core.seed import Seed
 from grader.core.written import Mark, WrittenAnswer, with_written
 from grader.course.mistakes.planted import solution
 from grader.grading.marks import answer_code, marks_of, names_in, read_marks
+from grader.reports.course_rules import Grade
 from grader.reports.gradebook import canvas, gradebook
 from grader.reports.gradescope import results
 from grader.reports.page import page
 from grader.reports.written_page import ShownAnswer, groups, render, written_page
-from grader.submission.written_cells import find_answers
+from grader.submission.ipynb import find_answers
 from kws.errors import UsageError
 from tests.grader.batch.made_up import check
 from tests.grader.conftest import code_beside
 
 PIXEL = base64.b64encode(b"\x89PNG\r\n\x1a\nanything").decode()
 QUESTIONS = {each.id: each for number in ("03", "04", "05") for each in written_questions(number)}
-(ASKED,) = written_questions("03")
+(WANTED,) = written_questions("03")
 
 
 @pytest.fixture(scope="module")
@@ -50,13 +51,13 @@ def answered(released: str, text="", image: str | None = None, kind="image/png")
 
 def found(table: dict | str) -> WrittenAnswer:
     data = table if isinstance(table, str) else json.dumps(table)
-    return find_answers(data.encode(), [ASKED])["3.A"]
+    return find_answers(data.encode(), [WANTED])["3.A"]
 
 
 def test_each_of_three_assignments_asks_for_words_and_ours_stay_with_the_staff(released):
     assert set(QUESTIONS) == {"3.A", "4.A", "5.A"}
-    assert ASKED.prompt.splitlines()[-1] in released
-    assert ASKED.answer.splitlines()[0] not in released
+    assert WANTED.prompt.splitlines()[-1] in released
+    assert WANTED.answer.splitlines()[0] not in released
     assert "ANSWER" not in released
 
 
@@ -88,7 +89,7 @@ def test_a_page_shows_all_answers_and_runs_nothing():
         ShownAnswer(label="cy", answer=WrittenAnswer()),
         ShownAnswer(label="di", answer=WrittenAnswer(found=False)),
     ]
-    made = written_page(ASKED, shown, ["eva"]).decode()
+    made = written_page(WANTED, shown, ["eva"]).decode()
     assert "<strong>why</strong>" in made
     assert made.count("<img") == 1 == made.count('src="data:')
     assert made.count("<script") == 1  # ours
@@ -130,12 +131,12 @@ def test_answers_that_are_nearly_the_same_are_one_group():
 )
 def test_an_answer_is_open_until_it_is_marked(report, open_report, answer, mark, earned, verdict):
     given = {"3.A": answer} if answer else {}, {"3.A": mark} if mark else {}
-    whole = with_written(report, [ASKED], *given)
+    whole = with_written(report, [WANTED], *given)
     assert whole.checks[-1].earned == earned
     assert whole.verdict is verdict
     assert whole.score == report.score + (earned or 0)
     assert whole.max_score == report.max_score + 4
-    assert with_written(open_report, [ASKED], *given).verdict is Verdict.PERSON  # a fault of ours
+    assert with_written(open_report, [WANTED], *given).verdict is Verdict.PERSON  # a fault of ours
 
 
 def table(path, text: str | bytes):
@@ -285,10 +286,10 @@ def test_an_anonymous_page_names_nobody_and_its_marks_find_their_students(marked
 
 
 def test_open_answers_are_no_zero_in_the_tables(report):
-    whole = with_written(report, [ASKED], {"3.A": WrittenAnswer(text="a")}, {})
+    whole = with_written(report, [WANTED], {"3.A": WrittenAnswer(text="a")}, {})
     assert whole.checks[-1].reason is Reason.UNMARKED
     row = next(csv.DictReader(io.StringIO(gradebook([whole]).decode())))
     assert (row["score"], row["earned"], row["open"]) == ("", "4", "4")
-    assert list(csv.reader(io.StringIO(canvas([whole]).decode())))[2][-1] == ""
+    assert canvas({("bob", "03"): Grade.of(whole)}).endswith(b',""\n')
     assert "not marked yet" in page([whole]).decode()
     assert "score" not in json.loads(results([whole]))["tests"][-1]

@@ -11,7 +11,7 @@ from grader.adapters import ASSIGNMENTS
 from grader.authoring.build import build_notebook, read_solution
 from grader.authoring.leaks import find_leaks, hidden_checks
 from grader.book import make
-from grader.book.site import all_answers, asked_hosts, broken_links, leaks, withheld_code
+from grader.book.site import all_answers, broken_links, external_hosts, leaks, withheld_code
 from grader.course.mistakes.planted import as_notebook, solution
 from kws.errors import UsageError
 
@@ -145,7 +145,7 @@ def test_links_that_lead_nowhere_are_found(link, tmp_path):
 
 def test_hosts_that_a_browser_would_ask_are_found(tmp_path):
     written(tmp_path, '<a href="https://a.example">read</a><img src="own.png">')
-    assert asked_hosts(tmp_path) == set()
+    assert external_hosts(tmp_path) == set()
     asking = '<script src="https://b.example/x.js"></script><link href="//c.example/s.css">'
     written(tmp_path, asking)
-    assert asked_hosts(tmp_path) == {"b.example", "c.example"}
+    assert external_hosts(tmp_path) == {"b.example", "c.example"}

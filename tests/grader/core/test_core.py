@@ -72,14 +72,16 @@ def test_the_seed_comes_from_the_variable_or_the_file_or_is_the_documented_one(t
     "environ",
     [
         {"KWS_GRADER_SEED": "s", "KWS_GRADER_SEED_FILE": "f"},
+        {"KWS_GRADER_SEED": "", "KWS_GRADER_SEED_FILE": "f"},
         {"KWS_GRADER_SEED_FILE": "/there/is/none"},
-        {"KWS_GRADER_SEED": " "},
-        {"KWS_GRADER_SEED": ""},
+        *({"KWS_GRADER_SEED": nothing} for nothing in ("", " ")),
     ],
 )
 def test_a_seed_that_cannot_be_meant_is_an_error(environ, tmp_path):
     with pytest.raises(UsageError, match=r"(?i)seed"):
         read_seed(environ)
+    with pytest.raises(UsageError, match="SEED_FILE is set, but empty: unset it"):
+        read_seed({"KWS_GRADER_SEED": "s", "KWS_GRADER_SEED_FILE": ""})
     (tmp_path / "seed").write_bytes(b"\xff\xfe\x00")
     with pytest.raises(UsageError, match="cannot be read as text"):
         read_seed({"KWS_GRADER_SEED_FILE": str(tmp_path / "seed")})

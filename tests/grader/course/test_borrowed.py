@@ -13,8 +13,8 @@ from grader.course.mistakes.mistake import Borrowed
 from grader.course.mistakes.planted import edited, planted, solution
 from grader.course.trials import expect_as_ours
 from grader.grading.feedback import Failure
+from grader.grading.grading_run import forbidden_uses
 from grader.grading.in_process import grade_one
-from grader.grading.student_program import forbidden_uses
 from grader.sandbox import Code
 from grader.submission import read_submissions
 from kws.course.trial import find_trial

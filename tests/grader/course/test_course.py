@@ -96,18 +96,18 @@ def test_cells_are_short_headings_are_titles_and_questions_are_followed_by_their
     assert headings == [(task.id, task.title) for task in ASSIGNMENTS[number].tasks]
     for output in ("**You will build**", "**You need**", "**Time**"):
         assert output in cells(number)[0].source
-    asked = "|".join(map(re.escape, overview.QUESTIONS))
+    wanted = "|".join(map(re.escape, overview.QUESTIONS))
     # without an empty line below the summary, Markdown and formulas inside are not rendered
     folded = r"<details><summary>An answer</summary>\n\n(?!\n).+?\n\n</details>"
     for cell in cells(number):
         text = cell.source if cell.kind == "markdown" else ""
-        for question in re.finditer(rf"^(?:{asked}).*?(?:\n\n|\Z)", text, re.DOTALL | re.MULTILINE):
+        for question in re.finditer(rf"^(?:{wanted}).*?(?:\n\n|\Z)", text, re.S | re.M):
             assert re.compile(folded, re.DOTALL).match(text, question.end()), question[0]
 
 
 @pytest.mark.parametrize("number", NUMBERS)
 def test_an_answer_is_called_inside_its_check_so_that_a_todo_makes_no_traceback(number):
-    asked = {name for task in ASSIGNMENTS[number].tasks for name in task.names}
+    wanted = {name for task in ASSIGNMENTS[number].tasks for name in task.names}
     for cell in cells(number):
         if "check" not in cell.tags:
             continue
@@ -115,7 +115,7 @@ def test_an_answer_is_called_inside_its_check_so_that_a_todo_makes_no_traceback(
             given = ast.unparse(node).startswith("check_values(")  # it tells a TODO by itself
             if not given and not isinstance(node, ast.With | ast.FunctionDef | ast.ClassDef):
                 used = {each.id for each in ast.walk(node) if isinstance(each, ast.Name)}
-                assert not used & asked, ast.unparse(node)
+                assert not used & wanted, ast.unparse(node)
 
 
 FINDINGS = code_beside(__file__)

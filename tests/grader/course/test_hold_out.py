@@ -13,7 +13,7 @@ import torch
 from safetensors.torch import save_file
 
 from grader import ROOT
-from grader.core import held_out
+from grader.core import seed as secrets
 from grader.core.seed import Seed
 from grader.course.hidden import keywords, speech
 from grader.course.hold_out import COURSE, HELD_OUT, hold_out
@@ -37,7 +37,7 @@ def divided(tiny_corpus, tiny_speakers, tmp_path_factory):
 def people(divided, monkeypatch):
     """The profile of recordings of people, on both sides."""
     monkeypatch.setenv(course_data.VARIABLE, str(divided / COURSE))
-    monkeypatch.setenv(held_out.VARIABLE, str(divided / HELD_OUT))
+    monkeypatch.setenv(secrets.RECORDINGS, str(divided / HELD_OUT))
     caches = (speech.speak, keywords.speak, retraining._speakers, retraining._words)
     for cache in caches:
         cache.cache_clear()
@@ -89,24 +89,24 @@ def test_hidden_examples_are_those_that_were_held_out(people):
     other, _ = keywords.word_clips(Seed("other"))
     assert len(mel) == len(words) > 10
     assert mel.shape != other.shape or not torch.equal(mel, other)
-    assert held_out.hidden("03", "clips") == "held-out clips of people"
+    assert secrets.hidden("03", "clips") == "held-out clips of people"
 
 
 def test_the_bounds_of_people_are_published_ones_on_both_sides(people):
-    for variable in (course_data.VARIABLE, held_out.VARIABLE):
+    for variable in (course_data.VARIABLE, secrets.RECORDINGS):
         found = course_data.bounds("03", full=0.95, none=0.5, variable=variable)
         assert found == {"full": 0.66, "none": 0.1}
     assert course_data.bounds("06", full=0.83, none=0.45)["full"] == 0.83
-    assert held_out.fingerprint("03") != held_out.fingerprint("05") != ""
-    assert held_out.fingerprint("02") == ""
+    assert secrets.held_out_digest("03") != secrets.held_out_digest("05") != ""
+    assert secrets.held_out_digest("02") == ""
 
 
 def test_without_people_nothing_changes_and_a_variable_must_name_such_a_folder(
     tmp_path, monkeypatch
 ):
     assert course_data.bounds("03", full=0.95, none=0.5) == {"full": 0.95, "none": 0.5}
-    assert held_out.fingerprint("03") == ""
-    assert held_out.hidden("05", "clips") == "hidden clips"
+    assert secrets.held_out_digest("03") == ""
+    assert secrets.hidden("05", "clips") == "hidden clips"
     monkeypatch.setenv(course_data.VARIABLE, str(tmp_path))
     with pytest.raises(UsageError, match=r"KWS_COURSE=.*unset the variable"):
         course_data.course_words()

@@ -101,8 +101,8 @@ def same(trial: Trial, results: Results, expected: Results) -> bool:
 def answering(number: str, candidates: list[Callable]) -> Iterator[str]:
     """The answers of an assignment in whose place one of these passes every trial."""
     answers = our_answers(number)
-    asked = {name: None for trial in all_trials(number) for name in trial.answers}
-    for name in [name for name in asked if not name.startswith("load_")]:  # those are given
+    wanted = {name: None for trial in all_trials(number) for name in trial.answers}
+    for name in [name for name in wanted if not name.startswith("load_")]:  # those are given
         left = [one for one in candidates if takes_as_many(one, answers[name])]
         for trial in [trial for trial in all_trials(number) if name in trial.answers]:
             expected = try_trial(trial, answers, PUBLIC_SEED)

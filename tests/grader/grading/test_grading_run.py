@@ -11,10 +11,10 @@ from grader.adapters import ASSIGNMENTS
 from grader.core.outcomes import CheckResult, Figure, Reason, Record, Stopped, Verdict
 from grader.core.seed import Seed
 from grader.core.text import clean
+from grader.grading import grading_run
 from grader.grading.checks import Check
 from grader.grading.feedback import Failure
-from grader.grading.grading_run import OURS, STAFF, GradingRun, by_assignment, judge
-from grader.grading.student_program import student_program
+from grader.grading.grading_run import GradingRun, by_assignment, judge, student_program
 from grader.sandbox import Code
 from grader.submission.contents import Piece, Submission
 from tests.grader.conftest import code_beside
@@ -69,7 +69,8 @@ def test_every_ending_of_the_students_earns_nothing_and_keeps_its_reason(reason)
 )
 def test_a_fault_of_ours_leaves_the_points_open_and_shows_no_value(error):
     result = judged(error)
-    assert (result.earned, result.reason, result.message) == (None, Reason.INFRASTRUCTURE, OURS)
+    assert (result.earned, result.reason) == (None, Reason.INFRASTRUCTURE)
+    assert result.message == grading_run.OURS
     messages = json.dumps(result.facts)
     assert type(error).__name__ in messages
     assert "expected_logits" not in messages
@@ -95,7 +96,7 @@ def test_the_smallest_share_counts_and_one_that_is_none_is_a_fault_of_ours_with_
     assert judged(record=whole).passed
     with pytest.raises(AttributeError) as fault:
         judge(None, None, None)  # pyright: ignore[reportArgumentType]
-    assert "grading_run.py:" in judged(fault.value).facts[STAFF]
+    assert "grading_run.py:" in judged(fault.value).facts[grading_run.STAFF]
     for share in (-0.1, 1.1, math.nan):
         with pytest.raises(ValueError, match="not between 0 and 1"):
             Record().partial(share, "")

@@ -9,12 +9,13 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
+from types import ModuleType
 
 import pytest
 import torch
 from safetensors.torch import save
 
-import grader.grading.fixtures
+import grader.conftest
 import grader.grading.plugin
 from grader.adapters import ASSIGNMENTS
 from grader.core.outcomes import Reason, Report
@@ -60,7 +61,9 @@ def graded(tmp_path, monkeypatch, best):
         run = GradingRun(submissions={"02": submission}, sandbox=best, seed=Seed(), retrain=retrain)
         grading = grader.grading.plugin.Grading(run)
         options = [*OPTIONS, f"--rootdir={tmp_path}", "-c/dev/null", "-pno:logging"]
-        plugins = [grading, grader.grading.plugin, grader.grading.fixtures]
+        fixtures = ModuleType("fixtures")  # of the conftest, without its hooks
+        vars(fixtures).update({k: x for k, x in vars(grader.conftest).items() if k[:2] != "py"})
+        plugins = [grading, grader.grading.plugin, fixtures]
         try:
             code_ = pytest.main([*options, *arguments, str(tmp_path)], plugins=plugins)
         finally:

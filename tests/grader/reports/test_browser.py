@@ -107,8 +107,8 @@ def class_of_thirty(report) -> bytes:
 
 def page_of_answers(report) -> bytes:
     shown = ShownAnswer(label="ada", answer=WrittenAnswer(text=f"{'word ' * 99}{'x' * 300}"))
-    asked = WrittenQuestion(id="3.A", title="why?", points=4, prompt="### why?", answer="so")
-    return written_page(asked, [shown] * 5)
+    wanted = WrittenQuestion(id="3.A", title="why?", points=4, prompt="### why?", answer="so")
+    return written_page(wanted, [shown] * 5)
 
 
 @pytest.mark.parametrize(
@@ -143,7 +143,7 @@ def test_students_are_sorted_searched_and_filtered_by_task(tmp_path, report):
 
 def test_written_answers_are_marked_by_keys_kept_and_exported(tmp_path):
     """Three of one group, one alone: the file that the page writes is read as marks."""
-    (asked,) = written_questions("03")
+    (wanted,) = written_questions("03")
     texts = {
         "ada": "two models, the same",
         "=bob": "Two models; the same!",
@@ -151,7 +151,7 @@ def test_written_answers_are_marked_by_keys_kept_and_exported(tmp_path):
     }
     texts["di"] = "something of my own"
     shown = [ShownAnswer(label=x, answer=WrittenAnswer(text=text)) for x, text in texts.items()]
-    (tmp_path / "3.A.html").write_bytes(written_page(asked, shown))
+    (tmp_path / "3.A.html").write_bytes(written_page(wanted, shown))
     press = "for (const key of %r) dispatchEvent(new KeyboardEvent('keydown', {key}))"
     press = press.replace("dispatchEvent", "document.body.dispatchEvent").replace(
         "{key}", "{key, bubbles: true}"
@@ -166,7 +166,7 @@ def test_written_answers_are_marked_by_keys_kept_and_exported(tmp_path):
         tab.open((tmp_path / "3.A.html").as_uri())  # what was marked is kept
         (tmp_path / "marks.csv").write_text(tab.run("csv()"), encoding="utf-8")
         assert tab.log == []
-    rows = read_marks(tmp_path / "marks.csv", {"3.A": asked}, [*texts])
+    rows = read_marks(tmp_path / "marks.csv", {"3.A": wanted}, [*texts])
     assert {row.student: row.points for row in rows} == {"ada": 2, "=bob": 2, "cy": 2, "di": 1}
     assert {row.comment for row in rows} == {'=a "b"'}
 

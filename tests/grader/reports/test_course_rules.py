@@ -5,7 +5,9 @@ from datetime import datetime, timedelta, timezone
 import pytest
 
 from grader.reports.course_rules import TEMPLATE, CourseRules, Grade, Late, read_rules
+from grader.reports.gradebook import totals
 from kws.errors import UsageError
+from kws.settings import convert
 from tests.grader.batch.made_up import check, report_of
 from tests.grader.conftest import code_beside
 
@@ -23,49 +25,34 @@ def write(tmp_path):
     return put
 
 
-@pytest.mark.parametrize(
-    ("late", "hours", "share"),
-    [
-        (Late(per_day=0.1), 0, 0),
-        (Late(per_day=0.1, grace_minutes=60), 1, 0),
-        (Late(per_day=0.1, grace_minutes=60), 1.01, 0.1),
-        (Late(per_day=0.1), 24, 0.1),
-        (Late(per_day=0.1), 25, 0.2),
-        (Late(per_day=0.1, at_most=0.5), 24 * 30, 0.5),
-        (Late(steps=((48, 0.5), (6, 0.1))), 6, 0),
-        (Late(steps=((48, 0.5), (6, 0.1))), 7, 0.1),
-        (Late(steps=((48, 0.5), (6, 0.1))), 49, 0.5),
-    ],
-)
-def test_what_is_lost_by_being_late_goes_by_days_begun_or_by_steps(late, hours, share):
-    assert late.share(timedelta(hours=hours)) == pytest.approx(share)
+@pytest.mark.parametrize("one", CODE["late"], ids=str)
+def test_what_is_lost_by_being_late_goes_by_days_begun_or_by_steps(one):
+    share = convert(Late, one["rule"], "late").share(timedelta(hours=one["hours"]))
+    assert share == pytest.approx(one["share"])
 
 
-@pytest.mark.parametrize(
-    ("student", "hours", "penalty", "why"),
-    [
-        ("dan", 0.2, 0, "12 min late: no penalty"),
-        ("dan", 1, 8, "1 h late: −10 %"),
-        ("dan", 90, 24, "3 d 18 h late: −30 %"),
-        ("ada", 24, 0, ""),  # of a group with an extension
-        ("eve", 24, 8, "2 h 59 min late: −10 %"),
-    ],
-)
-def test_a_grade_is_raw_points_penalty_and_why(write, student, hours, penalty, why):
-    report = report_of(check("2.1-a", 5, 4), student=student)
-    grade = read_rules(write(RULES)).grade(report, DUE + timedelta(hours=hours))
-    assert (grade.raw, grade.most, grade.why) == (80, 100, why)
-    assert grade.penalty == pytest.approx(penalty)
-    assert grade.final == pytest.approx(80 - penalty)
+@pytest.mark.parametrize("one", CODE["grades"], ids=str)
+def test_a_grade_is_raw_points_penalty_and_why(write, one):
+    report = report_of(check("2.1-a", 5, 4), student=one["student"])
+    grade = read_rules(write(RULES)).grade(report, DUE + timedelta(hours=one["hours"]))
+    assert (grade.raw, grade.most, grade.why) == (80, 100, one["why"])
+    assert grade.penalty == pytest.approx(one["penalty"])
+    assert grade.final == pytest.approx(80 - one["penalty"])
 
 
 def test_the_total_weighs_and_drops_the_lowest_and_counts_what_is_missing_as_0(write):
-    rules = read_rules(write(RULES + "[assignments.01]\n[assignments.03]\n"))
+    text = "[assignments.01]\n[assignments.03]\n[excused]\nada = ['03']\nbob = ['01', '02']\n"
+    rules = read_rules(write(RULES + text))
     given = {"title": "", "most": 10.0, "is_open": False}
     grades = {"01": Grade(raw=4, **given), "02": Grade(raw=8, **given)}
     assert rules.total(grades, ["01", "02"]) == (pytest.approx(0.8), ["01"])
     assert rules.total(grades, ["01", "02", "03"]) == (pytest.approx((0.4 + 3 * 0.8) / 4), ["03"])
     assert CourseRules().total(grades, ["01", "02"]) == (pytest.approx(0.6), [])
+    handed_in = {("ada", number): grade for number, grade in grades.items()}
+    table = totals(rules, handed_in, ["01", "02", "03"], {"bob": "", "eve": ""}).decode()
+    rows = [line.split(",")[-2:] for line in table.splitlines()[1:]]
+    assert rows == [['"01"', '"80.0"'], ['""', '"0.0"'], ['"01"', '"0.0"']]
+    assert totals(rules, {}, ["01"], {"bob": ""}).endswith(b'"",""\n')  # of nothing that counts
 
 
 def test_who_is_named_and_not_in_the_class_is_found_and_an_empty_extension_is_nobody(write):
@@ -82,7 +69,7 @@ def test_the_template_is_read_and_holds_every_key():
     assert rules.deadline("ada", "02") == DUE
     text = TEMPLATE.read_text(encoding="utf-8")
     keys = ("attempts", "drop_lowest", "grace_minutes", "per_day", "steps", "at_most", "similar")
-    keys += ("deadline", "points", "weight", "[groups]", "[extensions.")
+    keys += ("deadline", "points", "weight", "[groups]", "[excused]", "[extensions.")
     assert [key for key in keys if key not in text] == []
 
 

@@ -8,7 +8,7 @@ from xml.etree import ElementTree
 import pytest
 
 from grader.core.outcomes import Figure
-from grader.reports.figures import nice_ticks, svg
+from grader.reports.html import nice_ticks, svg
 from tests.grader.reports.conftest import CONFUSION, CURVE
 
 BARS = Figure(

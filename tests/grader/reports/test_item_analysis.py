@@ -8,6 +8,7 @@ import pytest
 from grader.core.outcomes import Report
 from grader.reports.item_analysis import FEWEST, ItemStatistics, item_statistics
 from tests.grader.batch.made_up import check, report_of
+from tests.grader.conftest import code_beside
 
 
 def made_report(student: str, *earned: float | None) -> Report:
@@ -55,18 +56,8 @@ def test_checks_of_a_task_that_are_always_earned_together_are_one_item():
     assert [len(one.checks) for one in item_statistics(one_task[: FEWEST - 1])] == [1] * 4
 
 
-@pytest.mark.parametrize(
-    ("n", "difficulty", "discrimination", "words"),
-    [
-        (FEWEST - 1, 0.5, None, "too few"),
-        (100, 0.5, -0.3, "fault in the check"),
-        (100, 0.1, 0.5, "few students"),
-        (100, 1.0, None, "nearly all"),
-        (100, 0.5, 0.0, "unrelated"),
-        (100, 0.5, 0.4, ""),
-    ],
-)
-def test_what_to_do_about_an_item(n, difficulty, discrimination, words):
-    advice = ItemStatistics(("2.1-x",), n, difficulty, discrimination).advice
-    assert words in advice
-    assert bool(words) == bool(advice)
+@pytest.mark.parametrize("one", code_beside(__file__)["item"], ids=lambda one: one["words"])
+def test_what_to_do_about_an_item(one):
+    item = ItemStatistics(("2.1-x",), one["n"], one["difficulty"], one.get("discrimination"))
+    assert one["words"] in item.advice
+    assert bool(one["words"]) == bool(item.advice)

@@ -5,12 +5,12 @@ from dataclasses import replace
 
 import pytest
 
-from grader.batch.output import LOOKS, RULES, Store
-from grader.reports.leaderboard import Look, measured_check, rank
+from grader.batch.output import LEADERBOARD, RULES, Store
+from grader.reports.leaderboard import LeaderboardEntry, measured_check, rank
 from kws.errors import UsageError
 from tests.grader.batch.made_up import check, report_of
 
-RULES_TEXT = '[leaderboard]\nlooks = 2\n[leaderboard.names]\nu2000 = "night <owl>"\n'
+RULES_TEXT = '[leaderboard]\nentries = 2\n[leaderboard.names]\nu2000 = "night <owl>"\n'
 
 
 def hand_in(store: Store, student: str, digest: str, correct: int, seed: str = "s") -> None:
@@ -25,23 +25,23 @@ def store(tmp_path):
     return Store(tmp_path)
 
 
-def looks_of(store: Store) -> dict[str, list[int]]:
-    table = json.loads((store.out / LOOKS).read_text(encoding="utf-8"))["05"]
-    return {who: [look["correct"] for look in own] for who, own in table.items()}
+def entries_of(store: Store) -> dict[str, list[int]]:
+    table = json.loads((store.out / LEADERBOARD).read_text(encoding="utf-8"))["05"]
+    return {who: [entry["correct"] for entry in own] for who, own in table.items()}
 
 
 def test_each_hand_in_is_a_look_up_to_their_number_and_the_best_one_counts(store):
     for digest, correct in (("a", 80), ("a", 80), ("b", 70), ("c", 99)):
         hand_in(store, "u2000", digest, correct)
         lines = store.write_leaderboard()
-    assert looks_of(store) == {"u2000": [80, 70]}
-    assert "1 measured after their 2 looks were used" in lines[0]
+    assert entries_of(store) == {"u2000": [80, 70]}
+    assert "1 measured after their 2 entries" in lines[0]
     page = (store.out / "leaderboard.html").read_text(encoding="utf-8")
     assert "80.0 %" in page
     assert "99.0" not in page
     hand_in(store, "u2000", "c", 60, seed="another")  # other hidden examples
     store.write_leaderboard()
-    assert looks_of(store) == {"u2000": [60]}
+    assert entries_of(store) == {"u2000": [60]}
 
 
 def test_only_chosen_names_are_shown_each_beside_its_interval(store):
@@ -58,11 +58,11 @@ def test_only_chosen_names_are_shown_each_beside_its_interval(store):
 
 
 def test_equal_shares_have_one_rank():
-    looks = {
-        who: [Look(digest="d", seed_id="s", correct=c, n=n)]
+    entries = {
+        who: [LeaderboardEntry(digest="d", seed_id="s", correct=c, n=n)]
         for who, c, n in (("a", 1, 2), ("b", 3, 4), ("c", 2, 4), ("d", 1, 4))
     }
-    assert [f"{place}{who}" for place, who, _ in rank(looks)] == ["1b", "2a", "2c", "4d"]
+    assert [f"{place}{who}" for place, who, _ in rank(entries)] == ["1b", "2a", "2c", "4d"]
 
 
 def test_what_is_ranked_is_the_last_share_that_was_measured_retraining_aside():
@@ -77,7 +77,7 @@ def test_nothing_measured_or_a_damaged_file_ends_in_one_sentence(store):
     with pytest.raises(UsageError, match="no measured accuracies"):
         store.write_leaderboard()
     hand_in(store, "u2000", "a", 90)
-    (store.out / LOOKS).write_text("{", encoding="utf-8")
-    with pytest.raises(UsageError, match="remove it to begin with no looks"):
+    (store.out / LEADERBOARD).write_text("{", encoding="utf-8")
+    with pytest.raises(UsageError, match="remove it to start without entries"):
         store.write_leaderboard()
-    assert (store.out / LOOKS).read_text(encoding="utf-8") == "{"
+    assert (store.out / LEADERBOARD).read_text(encoding="utf-8") == "{"

@@ -6,15 +6,16 @@ import pytest
 
 from grader.adapters import ASSIGNMENTS
 from grader.authoring.build import written_questions
-from grader.authoring.reference import reference_pieces, reference_prints
+from grader.authoring.reference import reference_pieces
 from grader.batch.job import work_of
-from grader.core.fingerprints import CODE, WINDOW, code_grams, winnow
 from grader.core.written import WrittenAnswer
-from grader.reports.similarity import COMMON, similar_page, similar_pairs
+from grader.reports import similarity
+from grader.reports.similarity import reference_prints, similar_page, similar_pairs
 from grader.submission.contents import Piece, Submission
 from tests.grader.conftest import code_beside
 
 TEXTS = code_beside(__file__)
+CODE, COMMON, WINDOW = similarity.CODE, similarity.COMMON, similarity.WINDOW
 
 
 def handed_in(code: str, words: str = "", number: str = "02"):
@@ -67,8 +68,8 @@ def test_written_answers_are_compared_by_their_words_and_our_question_is_left_ou
     work = {"a": handed_in("", words), "b": handed_in("", changed), "c": handed_in("", words[::-1])}
     (pair,) = similar_pairs("03", work, reference_prints("03"))
     assert (pair.students, [*pair.places]) == (("a", "b"), ["3.A"])
-    (asked,) = written_questions("03")
-    work = {name: handed_in("", asked.prompt) for name in "ab"}
+    (wanted,) = written_questions("03")
+    work = {name: handed_in("", wanted.prompt) for name in "ab"}
     assert similar_pairs("03", work, reference_prints("03")) == []
 
 
@@ -76,7 +77,7 @@ def test_written_answers_are_compared_by_their_words_and_our_question_is_left_ou
 def test_runs_of_that_many_tokens_share_a_fingerprint_wherever_they_are(before):
     shared = " + ".join(f"f(x{at}, {at})" for at in range((CODE + WINDOW) // 3))
     one, other = (
-        winnow(code_grams(f"y = {words}{shared}"))
+        similarity.winnow(similarity.code_grams(f"y = {words}{shared}"))
         for words in ("", "".join(f"g.a{at} - " for at in range(before)))
     )
     assert {name for name, *_ in one} & {name for name, *_ in other}

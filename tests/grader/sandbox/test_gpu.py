@@ -16,7 +16,7 @@ from grader.core.outcomes import Record
 from grader.core.seed import Seed
 from grader.course.probes.retraining import ON_CPU, Plan, train_again
 from grader.sandbox import Code, Gpu, Sandbox, Tier, read_gpu
-from grader.sandbox.gpu import DATA, WEAKNESSES
+from grader.sandbox.tier import DATA, GPU_WEAKNESSES
 from kws.errors import UsageError
 from tests.grader.conftest import LIMITS, code_beside
 from tests.grader.sandbox.conftest import pieces
@@ -105,20 +105,20 @@ def plan(recipe, seed):
 
 def trained(start):
     """`train_again` for three steps; the model, the facts, and which processes were asked for."""
-    asked, record = [], Record()
+    wanted, record = [], Record()
 
     def new_student(*, trains=False):
-        asked.append(trains)
+        wanted.append(trains)
         return start(trains=trains)
 
     model = train_again(new_student, lambda s: s.net(), plan, {"steps": 3}, Seed("s"), record)
-    return model, dict(record.facts), asked
+    return model, dict(record.facts), wanted
 
 
 def test_a_training_that_stops_on_the_gpu_is_done_on_the_cpu(inside):
-    model, facts, asked = trained(inside)
-    assert asked[0] is True
-    assert asked[1:] == [False, False]
+    model, facts, wanted = trained(inside)
+    assert wanted[0] is True
+    assert wanted[1:] == [False, False]
     assert facts["trained on"].startswith("the CPU, as on the GPU it stopped: ")
     assert "cuda" in facts["trained on"].lower()
     plain, output, _ = trained(lambda trains: inside(trains=trains, gpu=None))
@@ -168,14 +168,14 @@ def test_on_a_gpu_a_confined_process_trains_as_on_the_cpu():
         sandbox = stack.enter_context(Sandbox(gpu=read_gpu({"KWS_GRADER_GPU": "1"})))
         assert sandbox.gpu is not None, sandbox.weaknesses
         assert sandbox.isolation == f"{sandbox.tier.value} with a GPU"
-        assert set(WEAKNESSES) <= set(sandbox.weaknesses)
+        assert set(GPU_WEAKNESSES) <= set(sandbox.weaknesses)
         batches = [(torch.randn(8, 3), torch.randn(8, 2))]
         there = opened(stack, sandbox, True).net().fit(batches, device="cuda", **FEW)
         without = opened(stack, sandbox, False)
         # each process draws the same weights; a GPU adds in another order
         assert there == pytest.approx(without.net().fit(batches, **FEW), rel=1e-3)
         assert without.attempt("torch.cuda.is_available()") == "False"
-        model, facts, asked = trained(lambda trains: opened(stack, sandbox, trains))
+        model, facts, wanted = trained(lambda trains: opened(stack, sandbox, trains))
         assert facts["trained on"] == "a GPU"
-        assert sorted(asked) == [False, True]
+        assert sorted(wanted) == [False, True]
         assert model(torch.ones(1, 3)).shape == (1, 2)

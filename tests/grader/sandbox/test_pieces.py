@@ -38,7 +38,7 @@ def test_a_failed_piece_says_why_when_its_name_is_asked_for_or_needed(student):
 def test_a_syntax_error_costs_its_piece_and_who_needs_it(session):
     bad = Piece(source="def f(:\n    pass", where="cell 3", line=4, names=("f",))
     rest = pieces("def g():\n    return 1\ndef h():\n    return f()")
-    why = "f stands in cell 3, which Python cannot read (line 4): invalid syntax"
+    why = "f is in cell 3, which Python cannot read (line 4): invalid syntax"
     with session.check(Code(pieces=(bad, *rest))) as student:
         messages = stopped(student.f)
         assert messages.reason is Reason.MISSING

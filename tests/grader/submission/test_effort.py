@@ -5,10 +5,11 @@ import json
 
 import pytest
 
-from grader.grading.student_program import forbidden_uses
+from grader.grading.grading_run import forbidden_uses
 from grader.submission import answer_file as salvage
 from grader.submission import reading
 from grader.submission.statements import MAX_NESTED, Effort, read_code
+from tests.grader.conftest import code_beside
 from tests.grader.submission.conftest import (
     NOTEBOOK,
     cell,
@@ -51,13 +52,13 @@ def test_many_definitions_and_one_that_defines_much_are_looked_through_in_linear
 
     assert steps_in_proportion(weigh)
 
-    def look_through(share: float) -> None:
+    def read_through(share: float) -> None:
         names = [f"a{n}" for n in range(round(800 * share))]
         source = f"{', '.join(names)} = {', '.join(['0'] * len(names))}\n"
         source += f"def attend(q, k):\n    return {', '.join(names)}\n"
         assert len(read_cell(tmp_path, source).pieces) == 2
 
-    assert steps_in_proportion(look_through)
+    assert steps_in_proportion(read_through)
 
 
 @pytest.mark.parametrize(
@@ -103,47 +104,11 @@ def test_a_notebook_full_of_pictures_is_read_whole(tmp_path):
     assert submission.repairs == ()
 
 
-DEEP = {
-    "elif": "if x:\n a = 1\n" + "elif x:\n a = 1\n" * 600,
-    "not": "a = " + "not " * 600 + "x",
-    "minus": "a = " + "-" * 600 + "1",
-    "minus, deeper than Python": "a = " + "-" * 20_000 + "1",
-    "sum": "a = " + "+".join("x" * 600),
-    "sum of many": "a = " + "+".join("x" * 15_000),
-    "long sum": "a = (" + "\n+".join("x" * 19_999) + ")",
-    "attributes": "a = x" + ".b" * 600,
-    "attributes called": "a = x" + ".b()" * 600,
-    "subscripts": "a = x" + "[0]" * 600,
-    "target": "x" + "[0]" * 600 + " = 1",
-    "lambda": "a = " + "lambda: " * 600 + "x",
-    "if else": "a = " + "x if x else " * 600 + "x",
-    "await": "async def a(): return " + "await " * 600 + "x",
-    "function": "def helper():\n return " + "+".join("x" * 600),
-    "decorator": "@x" + ".b" * 600 + "\nclass A: pass",
-    "brackets": "a = " + "[" * 300 + "]" * 300,
-    "many brackets": "a = " + "(" * 5_000 + ")" * 5_000,
-    "f-string": "a = f'{" + "-" * 600 + "x}'",
-    "integer": "a = " + "9" * 10_000,
-    "pattern": "match x:\n case " + "(" * 150 + "y" + ",)" * 150 + ":\n  pass",
-    "a loop over very many": "T = {}\nfor n in range(" + "1e18, " * 200 + "): T[n] = 1",
-    "NUL": "a = '\0'\nb = 1",
-    "surrogate": "a = '\ud800'",
-    "form feed": "\fa = 1\n\f\n",
-    "vertical": "a = '\v\x1c\x85\u2028'",
+SOURCES = {
+    kind: {name: "".join(part * times for part, times in parts) for name, parts in table.items()}
+    for kind, table in code_beside(__file__).items()
 }
-
-
-HUGE = "0x" + "f" * 10_000  # more digits than Python writes out
-LARGE = [
-    f"@x({HUGE})\nclass A: pass",
-    f"def f(): raise NotImplementedError({HUGE})",
-    f"def f(): return 'x'[::{HUGE}]",
-    f"def f(): return 'x'[{HUGE}::-1]",
-    f"attend, z = {HUGE}, 1",
-    f"T = {{}}\nfor n in range({HUGE}): T[n] = 1",
-    f"if {HUGE}: a = 1",
-    f"attend, z = 1, {'not ' * 180}1",
-]
+DEEP, LARGE = {**SOURCES["deep"], "surrogate": "a = '\ud800'"}, [*SOURCES["large"].values()]
 
 
 @pytest.mark.parametrize("source", [*DEEP.values(), *LARGE], ids=[*DEEP, *map(str, range(8))])

@@ -3,7 +3,7 @@
 import pytest
 
 from grader.core.outcomes import Reason, Stopped
-from grader.grading.student_program import expect_own_work, forbidden_uses
+from grader.grading.grading_run import expect_own_work, forbidden_uses
 from grader.submission.contents import Piece
 from tests.grader.conftest import code_beside
 from tests.grader.submission.conftest import steps_in_proportion

@@ -9,11 +9,11 @@ import pytest
 from grader import ROOT
 from grader.adapters import ASSIGNMENTS
 from grader.authoring.build import student_cells
-from grader.grading.student_program import forbidden_uses
+from grader.grading.grading_run import forbidden_uses
 from grader.sandbox.loading import Namespace
 from grader.sandbox.program import Code
 from grader.submission import read_submissions
-from kws.course.folders import stem_of
+from kws.course.notebooks import stem_of
 from kws.course.used_names import uses_of
 from kws.student.cell_process import Kernel
 from kws.student.released import Target, answers_of, released
@@ -81,8 +81,8 @@ def test_kws_check_and_the_grader_read_a_notebook_alike(folder, name):
 
 @pytest.mark.parametrize("number", ASSIGNMENTS)
 def test_both_know_which_names_a_notebook_asks_for(number):
-    asked = {name for task in ASSIGNMENTS[number].tasks for name in task.names}
-    assert asked <= answers_of(number)
+    wanted = {name for task in ASSIGNMENTS[number].tasks for name in task.names}
+    assert wanted <= answers_of(number)
 
 
 @pytest.mark.parametrize("number", ASSIGNMENTS)

@@ -6,6 +6,7 @@ import sys
 
 import pytest
 
+from grader.course.mistakes.planted import as_notebook
 from grader.submission import read_submissions
 from kws.errors import UsageError
 from tests.grader.conftest import code_beside
@@ -25,6 +26,7 @@ from tests.grader.submission.conftest import (
     write,
 )
 
+CODE = code_beside(__file__)
 POOL = "def pool(x):\n    return sum(x) / len(x)"
 
 
@@ -40,16 +42,17 @@ def read(path, assignment=None):
     return read_submissions(path, assignment, catalog=CATALOG)
 
 
-CODE = code_beside(__file__)
-
-
 def content(text: str) -> bytes:
     """What the table says of a file."""
     number, found, source = text.rpartition(": ")
-    made = speakers(
-        POOL if source == "pool" else source, **({"kws": {"assignment": number}} if found else {})
-    )
+    source, metadata = POOL if source == "pool" else source, {"kws": {"assignment": number}}
+    made = speakers(source, **(metadata if found else {}))
     return NOTEBOOK if text == "whole" else made
+
+
+def test_a_notebook_of_another_assignment_needs_a_person(tmp_path):
+    write(tmp_path, {"02_attention.ipynb": dump(as_notebook("03"))})  # it gives an EncoderLayer
+    assert "answers assignment 03" in read_submissions(tmp_path, "02")[0].unread
 
 
 @pytest.mark.parametrize("case", CODE["found"])

@@ -6,7 +6,7 @@ More in tests/course/test_own_work.py.
 import pytest
 
 from grader.submission.selection import select_pieces, unreadable
-from kws.course.rivals import unanswered
+from kws.course.source import unanswered
 from tests.grader.conftest import code_beside
 from tests.grader.submission.conftest import found_in
 

@@ -39,7 +39,7 @@ def reached(correct: int, n: int = 100) -> Proportion:
     return Proportion(correct=correct, n=n)
 
 
-def asked(model, x, labels=None):
+def wanted(model, x, labels=None):
     labels = torch.arange(len(x)) % 2 if labels is None else labels
     return ask(model, lambda rows: (x[rows],), labels, 2, torch.Generator().manual_seed(3))
 
@@ -49,7 +49,7 @@ def test_every_example_is_asked_in_order_and_without_dropout(student):
     state = made.state_dict()
     expected = x @ state["last.weight"].mT + state["last.bias"]
     # sums of three products of numbers near 1 in float32, in another order: 1e-6
-    assert torch.allclose(asked(made, x).logits.float(), expected, atol=1e-5)
+    assert torch.allclose(wanted(made, x).logits.float(), expected, atol=1e-5)
 
 
 @pytest.mark.parametrize(
@@ -64,7 +64,7 @@ def test_every_example_is_asked_in_order_and_without_dropout(student):
 )
 def test_logits_that_are_none_are_told(student, name, words):
     with pytest.raises(Failure, match=words):
-        asked(getattr(student, name)(), torch.randn(50, 3))
+        wanted(getattr(student, name)(), torch.randn(50, 3))
 
 
 def test_calls_are_of_random_size_and_mixture_and_hold_each_example_once():
@@ -89,9 +89,9 @@ LAYERS = {
 def test_the_layers_of_the_model_that_was_asked_are_counted(student, name):
     model, x = getattr(student, name)(), torch.randn(20, 9, 3)
     if not (words := LAYERS[name]):
-        return expect_layers(model, asked(model, x), 3)
+        return expect_layers(model, wanted(model, x), 3)
     with pytest.raises(Failure, match=words):
-        expect_layers(model, asked(model, x), 3)
+        expect_layers(model, wanted(model, x), 3)
 
 
 PARAMETERS = 3 * 9 + 9 + 3 * 2 + 2
@@ -204,7 +204,7 @@ def test_training_from_scratch_learns_and_is_drawn(student, batches):
     record = Record()
     made = retrain(student.Model, batches, steps=60, lr=0.1, seed=1, record=record)
     x, y = batches[0]
-    assert score(Record(), asked(made, x, y).logits, y, ["a", "b"]).value > 0.9
+    assert score(Record(), wanted(made, x, y).logits, y, ["a", "b"]).value > 0.9
     assert len(record.figures[0].data["y"]) == 60
 
 

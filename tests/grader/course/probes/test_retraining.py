@@ -85,11 +85,11 @@ def test_a_recipe_that_cannot_train_is_told(recipe, output):
 
 def test_another_grader_that_makes_the_same_recordings_is_waited_for(monkeypatch):
     monkeypatch.setattr(training, "PAUSE", 0)
-    asked = []
+    wanted = []
 
     def make():
-        asked.append(None)
-        if len(asked) == 1:
+        wanted.append(None)
+        if len(wanted) == 1:
             raise OSError("Directory not empty")
         return "made"
 

@@ -1,4 +1,6 @@
-"""The cells of a saved notebook.
+"""The notebooks of the course: the folder of each assignment, and the cells of a saved notebook.
+
+Folders, `a02_attention`, are listed here and named nowhere. Tags of cells:
 
 export  its definitions are the answer: it runs whole
 check   holds `with check("2.1-…", "…")` or `check_values("2.1-…", …)`, whatever its tags say
@@ -9,15 +11,48 @@ import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
 from typing import Any
 
-from kws.course.magics import as_python, parse
+from kws.course.source import as_python, parse
 from kws.errors import UsageError
 
+COURSE = Path(__file__).parent
+IMPORT = re.compile(r"^(?:from (kws[\w.]*) import (\w+)|import (kws[\w.]*))", re.MULTILINE)
 DEFINES = re.compile(r"^(?:def|class) \w+", re.M)
 LONGEST_HEAD = 32  # characters of a cell's first line in its name
 CALLS = ("check_values", "check_accuracy")  # each is a check by itself
+
+
+@cache
+def assignment_folders() -> dict[str, Path]:
+    """The folder of each assignment that this copy of the course has, by number: "02"."""
+    found = sorted(COURSE.glob("a[0-9][0-9]_*/contract.py"))
+    return {path.parent.name[1:3]: path.parent for path in found}
+
+
+def stem_of(number: str) -> str:
+    return assignment_folders()[number].name[1:]
+
+
+@cache
+def modules_used(number: str) -> frozenset[str]:
+    """The modules of kws that its notebook imports, as it was released: answers may use them."""
+    folder = assignment_folders().get(number)
+    if folder is None or not (path := folder / "released.ipynb").is_file():
+        return frozenset()
+    cells = json.loads(path.read_text(encoding="utf-8"))["cells"]
+    sources = ("".join(cell["source"]) for cell in cells if cell["cell_type"] == "code")
+    found = [match for source in sources for match in IMPORT.findall(source)]
+    return frozenset(
+        f"kws.{name}" if module == "kws" else module or whole for module, name, whole in found
+    )
+
+
+def task_of(check_id: str) -> str:
+    """`2.1` of "2.1-attend-values"."""
+    return check_id.partition("-")[0]
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -1,18 +1,139 @@
-"""Of several definitions of one name the one that counts: the last that is not the TODO.
+"""What of a notebook's source counts: cells as Python, and of several definitions one.
 
-A value is not a definition of what is called: `frame = waves[:1]` below `def frame` is scratch work
-under an unlucky name. A definition that something used before the next one came, as in
-`Layer.forward = forward`, stays beside it. `unanswered` counts TODOs and blank functions.
+Magics, `!pip`, `name?` and prompts are removed, for all readers. Of several definitions of one name
+the last counts that is not the TODO. A value is not a definition of what is called:
+`frame = waves[:1]` below `def frame` is scratch work under an unlucky name. A definition that
+something used before the next one came, as in `Layer.forward = forward`, stays beside it.
+`unanswered` counts TODOs and blank functions.
 """
 
 import ast
 import builtins
+import re
+import textwrap
+import warnings
+from collections import Counter
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, field
+from itertools import pairwise
 
 from kws.course.may_run import Definition, changes_of, names_of, root_of
 
+RUNS_CODE = re.compile(r"%%(?:time|timeit|capture|prun)\b")  # cell magics around Python
+PROMPT = re.compile(r"(?:In ?\[\d*\]: ?|>>> ?|\.\.\. ?|   \.\.\.: ?)")  # Jupyter takes them off
+TIMED = re.compile(r"([ \t]*(?:\w[\w, ]*=[ \t]*)?)%(?:time|timeit|prun)[ \t]+(?=[^-\s])")
+ASSIGNED = re.compile(r"([ \t]*\w[\w, ]*=[ \t]*)(?:!|%[A-Za-z_])")
+COMMAND = re.compile(r"([ \t]*)(?:!|%[A-Za-z_]|\?|[\w.]+\?\??\s*$)")
+MOST_MAGICS = 500  # lines of one cell that are read
 BODIES = ("body", "orelse", "finalbody", "handlers", "cases")  # of a statement
+BUILTINS = frozenset(dir(builtins))
+FACTORIES = {"attrgetter", "itemgetter", "methodcaller", "namedtuple", "NewType", "partial"}
+
+
+def parse(source: str) -> ast.Module:
+    """The tree of a cell that is Python already; SyntaxError otherwise. Never warns."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        return ast.parse(source)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Statement:
+    """A top-level statement of a cell, its text with decorators, and the line it begins on."""
+
+    node: ast.stmt
+    source: str
+    line: int
+
+
+def statements_of(tree: ast.Module, source: str, shift: int = 0) -> tuple[Statement, ...]:
+    """The statements of `source`, each with its text; `shift` is added to their lines."""
+    lines, body = source.split("\n"), [*_opened(tree.body)]
+    begun = Counter(node.lineno for node in body)
+    encoded: dict[int, bytes] = {}
+    found = []
+
+    def cut(number: int, begin: int, end: int | None) -> str:
+        if number not in encoded:
+            encoded[number] = lines[number - 1].encode()  # a column counts bytes
+        return encoded[number][begin:end].decode()
+
+    for node in body:
+        first = min([node.lineno, *(d.lineno for d in getattr(node, "decorator_list", ()))])
+        last = node.end_lineno or node.lineno
+        kept = lines[first - 1 : last]
+        if begun[last] > (node.lineno == last):  # another begins where this one ends
+            kept[-1] = cut(last, 0, node.end_col_offset)
+        if node.col_offset and not lines[first - 1][: node.col_offset].strip():
+            kept = textwrap.dedent("\n".join(kept)).split("\n")
+        elif node.col_offset and first == node.lineno:
+            kept[0] = cut(first, node.col_offset, node.end_col_offset if first == last else None)
+        found.append(Statement(node=node, source="\n".join(kept), line=first + shift))
+    return tuple(found)
+
+
+def _opened(body: Sequence[ast.stmt]) -> Iterator[ast.stmt]:
+    """The statements, those of `if __name__ == "__main__":` in its place: in Jupyter they run."""
+    for node in body:
+        match node:
+            case ast.If(test=ast.Compare(left=ast.Name(id="__name__"), ops=[ast.Eq()])):
+                yield from node.body
+            case _:
+                yield node
+
+
+def as_python(source: str) -> str:
+    r"""A cell without magics, `!pip`, `name?`, prompts and common indentation, line by line.
+
+    Only lines that Python refuses are touched, so that text within quotes stays. A cell that begins
+    with a `%%` magic which does not run Python counts for nothing; `%time x = 1` counts as `x = 1`.
+
+    >>> as_python("%matplotlib inline\nx = !ls\n%time y = 1")
+    'pass\nx = None\ny = 1'
+    """
+    source = textwrap.dedent(source)  # as Jupyter does
+    lines = source.split("\n")
+    first = next((n for n, line in enumerate(lines) if line.strip() and line[0] != "#"), 0)
+    if lines[first].startswith("%%"):
+        if not RUNS_CODE.match(lines[first]):
+            return ""
+        lines[first] = "pass"
+    if PROMPT.match(lines[first]):
+        lines = [PROMPT.sub("", line) for line in lines]
+    for _ in lines[:MOST_MAGICS]:
+        try:
+            parse("\n".join(lines))
+        except SyntaxError as error:
+            row = _logical_line(lines, (error.lineno or 1) - 1)
+            if row is None or (mended := _without_magic(lines[row])) is None:
+                break
+            goes_on, lines[row] = lines[row].endswith("\\"), mended
+            while goes_on and (row := row + 1) < len(lines):
+                goes_on, lines[row] = lines[row].endswith("\\"), ""
+        except (ValueError, RecursionError, MemoryError):
+            break
+        else:
+            break
+    return "\n".join(lines)
+
+
+def _logical_line(lines: list[str], row: int) -> int | None:
+    """The line that the one at `row` continues, as `!ls \\` does; None where there is none."""
+    if not 0 <= row < len(lines):
+        return None
+    while row and lines[row - 1].endswith("\\"):
+        row -= 1
+    return row
+
+
+def _without_magic(line: str) -> str | None:
+    if TIMED.match(line):
+        return TIMED.sub(r"\1", line)
+    if found := ASSIGNED.match(line):
+        return f"{found[1]}None"
+    if found := COMMAND.match(line):
+        return f"{found[1]}pass"
+    return None
 
 
 def statements_in(node: ast.AST) -> Iterator[ast.AST]:
@@ -61,10 +182,6 @@ def _not_implemented(node: ast.AST) -> str | None:
     return words if isinstance(error, ast.Name) and error.id == "NotImplementedError" else None
 
 
-BUILTINS = frozenset(dir(builtins))
-FACTORIES = {"attrgetter", "itemgetter", "methodcaller", "namedtuple", "NewType", "partial"}
-
-
 @dataclass(kw_only=True)
 class Decision:
     """Statements that do not count, winners of names, and names that are called."""
@@ -93,7 +210,10 @@ def decide(
         rivals = [n for n in there if not _registers(nodes[n], functions) or name in wanted]
         if name in functions and (name in wanted or name in called):
             decision.callables.add(name)
-            rivals = [n for n in rivals if _is_callable(nodes[n])]
+            calls = [n for n in rivals if _is_callable(nodes[n])]
+            for before, n in pairwise(there):
+                calls += [n] * (before in calls and n not in calls and is_given(nodes[n], name))
+            rivals = sorted(calls)
         elif name not in wanted and name not in functions:
             continue  # values under an unused name: the last one, as in Jupyter
         losers = set(there) - set(rivals) if name in decision.callables else set()
@@ -141,6 +261,12 @@ def _is_callable(node: ast.stmt) -> bool:
     """Whether the statement defines something to call, as far as reading shows."""
     value = getattr(node, "value", None)
     return isinstance(node, Definition) or (value is not None and _makes_callable(value))
+
+
+def is_given(node: ast.stmt, name: str) -> bool:
+    """`attend = logged(attend)`, where `attend` is a function."""
+    value = getattr(node, "value", None)
+    return isinstance(value, ast.Call) and any(root_of(each) == name for each in value.args)
 
 
 def _makes_callable(value: ast.expr) -> bool:

@@ -1,0 +1,5 @@
+"""`python -m kws`: the command `kws`."""
+
+from kws.cli import main
+
+main()
