@@ -87,7 +87,7 @@ lock:  ## the exact versions again, after a change of pyproject.toml; UPGRADE=--
 	@build/lock/bin/python $(COMPILE) $(UPGRADE) --extra notebooks --constraint lock/dev.txt --output-file lock/students.txt pyproject.toml build/lock/build.in > /dev/null
 	@build/lock/bin/python $(COMPILE) $(UPGRADE) --group book --output-file lock/book.txt > /dev/null
 	@echo uv | build/lock/bin/python $(COMPILE) $(UPGRADE) --output-file lock/uv.txt - > /dev/null
-	@sed '/--hash=/d; s/ *\\$$//' lock/dev.txt > lock/constraints.txt
+	@sed -E '/--hash=|^(nvidia-|cuda-|triton==)/d; s/ *\\$$//' lock/dev.txt > lock/constraints.txt
 
 clean:  ## remove what make made, the environment included
 	rm -rf $(VENV) runs build *.egg-info

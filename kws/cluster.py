@@ -76,9 +76,9 @@ class Cluster:
             yield at, result
 
     def _ready(self, done: Any) -> Iterator[tuple[Any, Any]]:
-        """What is done, as it comes. UsageError if all workers stay away.
+        """What is done, as it comes; UsageError if no worker comes for long.
 
-        Dask waits without an end, and does not replace a worker that is killed while it starts.
+        Dask does not replace one that is killed while it starts, and waits for ever.
         """
         seen, noticed = time.monotonic(), False
         while not done.is_empty():

@@ -1178,7 +1178,7 @@ figure, (above, below) = plt.subplots(2, 1, figsize=(6, 5), layout="constrained"
 above.plot(steps, losses, "o-")
 above.set(ylabel="training loss (nats)", ylim=(0, None))
 below.plot(steps, [100 * rate for rate in rates], "o-")
-_ = below.set(xlabel="optimizer step", ylabel="validation WER (%)", ylim=(0, 100))
+_ = below.set(xlabel="optimizer step", ylabel="validation WER (%)", ylim=(0, None))
 
 # %% [markdown]
 # ### What beam search does
@@ -1268,7 +1268,7 @@ for start, word in zip(starts, text.split(), strict=True):
     for panel, color in ((above, "black"), (below, "white")):
         panel.axvline(start, color=color, linewidth=0.8)
 above.set(ylabel="probability of CTC", ylim=(0, 1.15))
-_ = above.legend(frameon=False, loc="center left")
+_ = above.legend(frameon=False, loc="lower right")
 below.imshow(shares, aspect="auto", extent=(-0.02, 0.04 * len(ctc) - 0.02, len(letters), 0))
 below.set_yticks(torch.arange(len(letters)) + 0.5, list(text.replace(" ", "␣")), fontsize=7)
 _ = below.set(xlabel="time (s)", ylabel="letter that is written")

@@ -696,7 +696,7 @@ for axes, (name, (small, losses)) in zip(panels, fitted.items(), strict=True):
     axes.imshow(weights[0].mean(dim=0).T, origin="lower", aspect="auto", extent=extent)
     ends = durations[0].cumsum(dim=0)
     axes.step([0, *(0.01 * ends).tolist()], [0, *range(len(ends))], "r", linewidth=0.8)
-    axes.set(title=name, ylabel="phoneme")
+    axes.set(title=name, ylabel="phoneme", yticks=range(0, len(ends), 5))
 _ = panels[1].set(xlabel="time (s)")
 
 # %% [markdown]

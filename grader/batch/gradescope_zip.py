@@ -48,7 +48,9 @@ def write_zip(
         environ: the secret seed that it names goes into the zip, which students never see.
     """
     options = f"--assignment {get_assignment(assignment).number}"
-    from grader.core.seed import read_seed_text  # imports torch
+    from grader.authoring.build import written_questions  # these import torch
+    from grader.core.seed import read_seed_text
+    from grader.grading.marks import read_marks
     from grader.grading.plugin import read_tier
 
     read_tier(required)
@@ -63,18 +65,11 @@ def write_zip(
     if (seed := read_seed_text(environ)) is not None:
         files[SEED] = seed.encode()
     if marks is not None:
-        files[MARKS] = _checked(marks)
+        questions = {one.id: one for number in ASSIGNMENTS for one in written_questions(number)}
+        read_marks(marks, questions, None)
+        files[MARKS] = marks.read_bytes()
     write_bytes(out, zip_bytes(files, executable=SCRIPTS))
     return sorted(files)
-
-
-def _checked(marks: Path) -> bytes:
-    from grader.authoring.build import written_questions
-    from grader.grading.marks import read_marks  # imports torch
-
-    questions = {each.id: each for number in ASSIGNMENTS for each in written_questions(number)}
-    read_marks(marks, questions, None)
-    return marks.read_bytes()
 
 
 def _tree() -> list[Path]:

@@ -287,7 +287,7 @@ class Store:
                 grades=grades if rules else None,
             ),
             "class.html": class_page.class_page(
-                reports, unread=unread, missing=missing, similar=similar
+                reports, unread=unread, missing=missing, similar=similar, names=names
             ),
         }
         files["similar.html"] = similar_page(similar, self._source)

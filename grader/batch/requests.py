@@ -69,7 +69,7 @@ def answer_requests(folder: Path, graded: Path) -> Iterator[str]:
             yield from (f"  {one_line(e)}" for e in describe_request(request, report, change))
         write_bytes(folder / "answers" / f"{student}.html", _page(student, rows))
     if answers:
-        yield f"{sum(map(len, answers.values()))} requests, {waiting} without an answer"
+        yield f"requests: {sum(map(len, answers.values()))}, without an answer: {waiting}"
         yield f"written: {folder / 'answers'}"
     if faults:
         raise UsageError(f"not answered: {'; '.join(faults)}")

@@ -28,11 +28,11 @@ PROGRAMS = 6  # of a wrong answer, side by side
 
 def class_page(
     reports: Sequence[Report],
-    title: str = "Class",
     *,
     unread: Mapping[str, str] | None = None,
     missing: Mapping[str, str] | None = None,
     similar: Sequence[Pair] = (),
+    names: Mapping[str, str] | None = None,
 ) -> bytes:
     """One page of all reports, by assignment.
 
@@ -40,20 +40,22 @@ def class_page(
         unread: student -> why the submission could not be graded.
         missing: student -> name, of those who handed in nothing.
         similar: pairs of similar hand-ins.
+        names: student -> name, to be found by it.
     """
     groups: dict[str, list[Report]] = {}
     for report in sorted(reports, key=lambda report: (report.assignment, report.student)):
         groups.setdefault(report.assignment, []).append(report)
-    body = [f"<h1>{text(title)}</h1>"]
+    body = ["<h1>Class</h1>"]
     if not groups:
         body.append("<p>Nothing was graded.</p>")
     sections = {number: (_heading(group[0]), _in_short(group)) for number, group in groups.items()}
     body += contents(sections)
     for number, group in groups.items():
-        body += _assignment(group, [pair for pair in similar if pair.assignment == number])
+        pairs = [pair for pair in similar if pair.assignment == number]
+        body += _assignment(group, pairs, names or {})
     body += _people("Not graded: a person is needed", unread or {})
     body += _people("Handed in nothing", missing or {})
-    return document(title, "\n".join(body), wide=True, script="class_page.js")
+    return document("Class", "\n".join(body), wide=True, script="class_page.js")
 
 
 def histogram(reports: Sequence[Report], bins: int = BINS) -> Figure:
@@ -73,7 +75,9 @@ def _share(report: Report) -> float:
     return report.score / report.settled if report.settled else 0.0
 
 
-def _assignment(reports: Sequence[Report], similar: Sequence[Pair]) -> list[str]:
+def _assignment(
+    reports: Sequence[Report], similar: Sequence[Pair], names: Mapping[str, str]
+) -> list[str]:
     first = reports[0]
     settled = [report for report in reports if report.settled]
     tiers = ", ".join(sorted({report.tier for report in reports}))
@@ -88,7 +92,7 @@ def _assignment(reports: Sequence[Report], similar: Sequence[Pair]) -> list[str]
         caption = f"<figcaption>{text(figure.title)}</figcaption>"
         lines.append(f"<figure>{svg(figure)}{caption}</figure>")
     lines += _listed("Waiting for a person", _waiting(reports))
-    lines += ["<h3>Students</h3>", _heat_map(reports)]
+    lines += ["<h3>Students</h3>", _heat_map(reports, names)]
     lines += _listed("Most missed", _missed(reports, statistics_))
     lines += _unasked(reports)
     lines += ["<h3>Checks</h3>", _checks(reports, statistics_)]
@@ -112,14 +116,15 @@ def _average(reports: Sequence[Report]) -> str:
     return f"{mean_in_words(reports).capitalize()}; median {middle:.0f} % (n = {len(reports)})."
 
 
-def _heat_map(reports: Sequence[Report]) -> str:
+def _heat_map(reports: Sequence[Report], names: Mapping[str, str]) -> str:
     tasks = list(dict.fromkeys(check.task for report in reports for check in report.checks))
     rows = []
     for report in sorted(reports, key=lambda one: (-_share(one), one.student)):
         cells = [_heat([c for c in report.checks if c.task == task]) for task in tasks]
         total = points(report.score) + (" + open" if report.open_points else "")
+        student = f"{_link(report.student)} {text(names.get(report.student, ''))}"
         rows.append(
-            f'<tr><th scope="row">{_link(report.student)}</th>'
+            f'<tr><th scope="row">{student}</th>'
             f'<td class="number">{total}</td>{"".join(cells)}</tr>'
         )
     heads = "".join(f'<th scope="col" class="number">{text(task)}</th>' for task in tasks)

@@ -29,7 +29,7 @@ def frames_of(starts: Float[Tensor, "U"], num_frames: int) -> Int[Tensor, "U+1"]
         UsageError: starts that fall, or are outside of the recording.
     """
     if len(starts) and bool((starts.diff() < 0).any() | (starts[0] < 0)):
-        raise UsageError("starts fall somewhere, or are negative: give them in seconds, in order")
+        raise UsageError("starts are not in order, or negative: give them in seconds, in order")
     inner = (FRAMES_PER_SECOND * starts.double() + 0.5).floor().long()
     if len(inner) and inner[-1] > num_frames:
         raise UsageError(

@@ -91,7 +91,7 @@ def _read_utterances(entries: Any, speaker: int, path: Path) -> list[Utterance]:
         )
         inside = PurePosixPath(name)
         if inside.is_absolute() or ".." in inside.parts:
-            raise UsageError(f"{path}: {name} leads out of the folder: make the file again")
+            raise UsageError(f"{path}: {name} is outside the folder: make the file again")
         utterances.append(Utterance(name, mel_len, speaker))
     return sorted(utterances, key=lambda utterance: utterance.name)
 

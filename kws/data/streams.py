@@ -262,7 +262,7 @@ def read_truth(folder: str | Path) -> dict[str, list[Spoken]]:
     path = Path(folder) / TRUTH
     if not path.is_file():
         raise UsageError(
-            f"{path}: not there: make the folder with kws data stream, or write this table "
+            f"{path}: no such file: make the folder with kws data stream, or write this table "
             f"({','.join(COLUMNS)}) for your own recordings"
         )
     truth: dict[str, list[Spoken]] = {}
@@ -286,5 +286,5 @@ def read_truth(folder: str | Path) -> dict[str, list[Spoken]]:
             truth.setdefault(each.file, []).append(each)
     for name in sorted(truth):
         if not (Path(folder) / name).is_file():
-            raise UsageError(f"{path}: names {name}, which is not there: correct it")
+            raise UsageError(f"{path}: names {name}, which is missing: correct it")
     return {name: sorted(truth[name], key=lambda each: each.start) for name in sorted(truth)}

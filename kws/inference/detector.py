@@ -50,7 +50,7 @@ class Trigger:
         if not FRAME_MS <= self.hop_ms <= WINDOW_MS or self.hop_ms % FRAME_MS:
             raise UsageError(
                 f"hop_ms={self.hop_ms} must be a multiple of {FRAME_MS}, a frame, and at most "
-                f"{WINDOW_MS}, a window, or else some audio is not heard"
+                f"{WINDOW_MS}, a window, or else some audio is skipped"
             )
         if self.smooth_ms < self.hop_ms:
             raise UsageError(f"smooth_ms={self.smooth_ms} must be at least hop_ms={self.hop_ms}")

@@ -239,7 +239,7 @@ class Kernel:
         try:
             code = compile(ast.Module([node], []), name, "exec", dont_inherit=True)
             exec(code, vars(self.module))
-        except BaseException as error:  # SystemExit, too, is the cell's affair
+        except BaseException as error:  # SystemExit, too, is reported as an error
             return error
         return None
 

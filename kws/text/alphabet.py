@@ -78,7 +78,7 @@ class Alphabet:
         letters = []
         for symbol in (int(symbol) for symbol in symbols):
             if not 0 <= symbol < len(self):
-                raise UsageError(f"symbol {symbol} is none of 0 … {len(self) - 1}")
+                raise UsageError(f"symbol {symbol} is not one of 0 … {len(self) - 1}")
             if symbol >= SPECIAL:
                 letters.append(self.letters[symbol - SPECIAL])
         return "".join(letters)

@@ -36,7 +36,7 @@ def require_recognizer(model: nn.Module, recipe: Recipe) -> AnyRecognizer:
     if isinstance(model, SpeechTransformer | SpeechGru):
         return model
     raise UsageError(
-        f"model.name={recipe.model.name} labels and writes no text: choose one of "
+        f"model.name={recipe.model.name} does not write text: choose one of "
         f"{', '.join(RECOGNIZERS)}"
     )
 

@@ -81,6 +81,8 @@ export async function listen() {
 
 export function stopListening(why = "") {
   listening = false;
+  waiting = [];
+  stream.detector = null; // what is being scored is not shown any more
   page.microphone.stop();
   const { stopped } = recorder;
   Object.assign(recorder, { take: null, stopped: null });

@@ -322,8 +322,8 @@ def entry(**changes: object):
 @pytest.mark.parametrize(
     ("file", "change", "sentence"),
     [
-        ("metadata.json", entry(feature_path="../x.pt"), "leads out of the folder"),
-        ("metadata.json", entry(feature_path="/x.pt"), "leads out of the folder"),
+        ("metadata.json", entry(feature_path="../x.pt"), "is outside the folder"),
+        ("metadata.json", entry(feature_path="/x.pt"), "is outside the folder"),
         ("metadata.json", entry(feature_path=3), "feature_path is missing or not a text"),
         ("metadata.json", entry(mel_len="9"), "mel_len is missing or not a positive whole number"),
         ("metadata.json", entry(mel_len=True), "mel_len is missing or not a positive whole number"),

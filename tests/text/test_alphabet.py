@@ -12,7 +12,7 @@ def test_a_text_comes_back_and_unknown_symbols_or_doubled_letters_are_refused():
     assert alphabet.decode([SOS, *symbols, EOS, BLANK]) == "three one"
     assert min(symbols) > max(BLANK, SOS, EOS)
     assert len(alphabet) == 3 + len(set("seven three one"))
-    with pytest.raises(UsageError, match="symbol 9 is none of 0 … 8"):
+    with pytest.raises(UsageError, match="symbol 9 is not one of 0 … 8"):
         Alphabet.of(["one two"]).decode([9])
     with pytest.raises(UsageError, match="'a'"):
         Alphabet(("a", "b", "a"))

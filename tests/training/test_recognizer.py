@@ -131,7 +131,7 @@ def test_what_does_not_fit_is_one_sentence(tmp_path):
         try_it(recipe(), utterances("validation", 2, frames=3))
     with pytest.raises(UsageError, match=r"data\.task=keywords is not transcription"):
         try_it(load_recipe("keywords"))
-    with pytest.raises(UsageError, match=r"model\.name=tdnn labels and writes no text"):
+    with pytest.raises(UsageError, match=r"model\.name=tdnn does not write text"):
         try_it(Recipe(data=recipe().data, model=replace(recipe().model, name="tdnn", options={})))
     try_it(recipe())
     with pytest.raises(UsageError, match="contains a run already"):

@@ -269,6 +269,7 @@ def codec_values(draw, B, t, F, W, D, K, Codec):
     codec.codebook.vectors.copy_(codec.codebook.vectors.flip(0))
     again, codes, loss = codec(mel)
     yield "are there several codes?", len(codes.unique()) > 1
+    yield "does another mel get other codes?", not _equal(codec.encode(first), codes)
     yield "the shape of the mel again", list(again.shape)
     yield "the shape of the codes", list(codes.shape)
     yield "is the loss a number above 0?", bool(loss > 0)

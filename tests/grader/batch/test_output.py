@@ -60,6 +60,7 @@ def test_remarks_missing_and_names_are_in_the_gradebook(store, report):
     assert carol[:3] == ["carol", "", ""]
     assert carol[-2:] == ["Carol C", "handed in nothing"]
     assert store.remarks() == {("alice", "02"): ("late", "twice")}
+    assert "alice</a> Alice A</th>" in (store.out / "class.html").read_text()
 
 
 def test_the_rules_of_the_course_are_in_the_gradebook_and_make_totals(store, report, tmp_path):
