@@ -108,7 +108,7 @@ def main() -> None:
     chosen = parser.parse_args()
     torch.set_num_threads(1)
     trained, trigger = kws.load("keywords"), Trigger()
-    made_of = read_checkpoint(SHIPPED["keywords"])["made"]
+    made_of, seed = read_checkpoint(SHIPPED["keywords"])["made"], trained.recipe.train.seed
     with tempfile.TemporaryDirectory() as scratch:
         data = whole(chosen.recordings / "speech_commands_excerpt", Path(scratch, "data"))
         clips = load_speech_commands(data, "v2-12", "testing")
@@ -150,13 +150,15 @@ def main() -> None:
         "It knows yes, no, up, down, left, right, on, off, stop and go, said by people in English;",
         "anything else is `_unknown_` or `_silence_`. Written by `benchmarks/shipped.py`.",
         "",
-        f"- recipe `keywords-stream`, seed {trained.recipe.train.seed}: {made_of},",
-        "  averaged weights, rounded to 16 bits (`benchmarks/shipped_training.py`)",
+        f"- recipes `keywords-stream`, then `keywords-sentences`, seed {seed}: {made_of};",
+        "  after each `then` the averaged weights halfway to those before, rounded to 16 bits",
+        "  (`benchmarks/shipped_training.py`)",
         f"- {count_parameters(trained.model):,} parameters, {len(body) / 1000:.0f} kB",
         f"- SHA-256 `{hashlib.sha256(body).hexdigest()}`",
         "- trained on 5,074 clips of Speech Commands by speakers outside its official test, the",
-        "  first 80 % of its background recordings, and 800 clips of espeak-ng; 707 clips by",
-        "  other speakers were for validation. Speech Commands: Pete Warden, CC BY 4.0,",
+        "  first 80 % of its background recordings, 800 words and 1,200 seconds of sentences of",
+        "  espeak-ng; 707 clips by other speakers were for validation, and sentences of espeak-ng",
+        "  for its choice. Speech Commands: Pete Warden, CC BY 4.0,",
         "  https://arxiv.org/abs/1804.03209",
         "",
         f"**Clips.** {accuracy}, protocol v2-12. They are part of the official test, by speakers",

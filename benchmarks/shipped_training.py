@@ -6,10 +6,11 @@
 
 RECORDINGS has speech_commands_people/ (words, and lists of the speakers for validation) and
 speech_commands_excerpt/, of which only _background_noise_ is read here: its clips of words are part
-of the official test. The first command trains as the recipe keywords-stream says, and continues
-what was interrupted. The second is for a training that had to be interrupted: RUN-end begins with
-its averaged weights, and a learning rate that falls to zero within 300 steps. The third rounds the
-averaged weights of the last step, of RUN-end or else of RUN, to 16 bits and writes them.
+of the official test. The first command trains as the recipe keywords-stream says, the second goes
+on from its averaged weights, in RUN-end, as keywords-sentences says; both continue what was
+interrupted. The third writes the weights halfway between those at the end of RUN and of RUN-end
+(Wortsman et al. 2022, https://arxiv.org/abs/2109.01903), rounded to 16 bits. RUN may also be a
+checkpoint: a copy of kws/pretrained/keywords.pt, to train on.
 `benchmarks/shipped.py` measures them and writes their card. The third also writes keywords.onnx,
 the same weights as a graph for onnxruntime; --graph does that alone.
 """
@@ -21,6 +22,7 @@ from pathlib import Path
 
 import numpy as np
 import onnx
+import torch
 from onnx import numpy_helper
 
 from kws.cli import run as run_command
@@ -36,9 +38,7 @@ from kws.training.checkpoint import (
     weights_of,
 )
 
-RECIPE = "keywords-stream"
-END = {"total_steps": "300", "lr": "1e-3", "warmup_steps": "15", "validate_every": "100"}
-END |= {"ema": "0.98"}
+RECIPE, THEN = "keywords-stream", "keywords-sentences"
 SMALLEST = 256  # numbers of a tensor that is worth a node of its own
 
 
@@ -62,22 +62,26 @@ def main() -> None:
     parser.add_argument("--graph", action="store_true")
     chosen = parser.parse_args()
     run, end = chosen.run, chosen.run.with_name(f"{chosen.run.name}-end")
+    first = run / "last.pt" if run.is_dir() else run
     if chosen.train or chosen.end:
         data = gather(chosen.recordings, run.with_name(f"{run.name}-data"))
-        command = ["train", RECIPE, "--data", str(data), "--device", "cpu", "--resume", "--out"]
-        command += [str(run)] if chosen.train else [str(end), "--init", str(run / "last.pt")]
-        if chosen.end:
-            command += [word for key in END for word in ("--set", f"train.{key}={END[key]}")]
+        command = ["train", "--data", str(data), "--device", "cpu", "--resume", "--out"]
+        command += [str(run), RECIPE] if chosen.train else [str(end), THEN, "--init", str(first)]
         raise SystemExit(run_command(command))
     if chosen.graph:
         write_graph()
         return
-    states = [read_checkpoint(each / "last.pt") for each in (run, end) if each.exists()]
-    made = " and ".join(f"{state['step']:,}" for state in states) + " steps, at commit "
-    made += subprocess.check_output(["git", "rev-parse", "--short=7", "HEAD"], text=True).strip()
+    commit = subprocess.check_output(["git", "rev-parse", "--short=7", "HEAD"], text=True).strip()
+    paths = [each for each in (first, end / "last.pt") if each.exists()]
+    states = [read_checkpoint(each) for each in paths]
+    parts = [each.get("made") or f"{each['step']:,} steps, at commit {commit}" for each in states]
+    made = ", then ".join(parts)
+    several = [weights_of(each) for each in states]
     weights = {
-        name: weight.half() if weight.is_floating_point() else weight
-        for name, weight in weights_of(states[-1]).items()
+        name: torch.stack([each[name].float() for each in several]).mean(0).half()
+        if weight.is_floating_point()
+        else weight
+        for name, weight in several[-1].items()
     }
     out, kept = SHIPPED["keywords"], {**states[-1], "weights": weights, "made": made}
     save_checkpoint(out, {key: value for key, value in kept.items() if key != "training"})

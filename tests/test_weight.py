@@ -6,7 +6,7 @@ Measured by `benchmarks/walks.py`. Who makes the tree lighter lowers the number 
 import pytest
 import torch
 
-from benchmarks.walks import HOUSES, files_entered, lines_of
+from benchmarks.walks import HOUSES, KWS, files_entered, lines_of, walk
 from kws.audio.recordings import write_audio
 from kws.cli import run
 from kws.data.protocols import PROTOCOLS
@@ -15,6 +15,7 @@ from tests.conftest import state_of
 
 LINES = {"kws and grader": 51_650, "experiments": 2_250, "tests": 33_000}  # rounded up
 WAVEFORM_TO_LOGITS = 20  # files
+CHECK = 15  # files; an answer to points, 61, is measured by hand
 
 
 @pytest.mark.parametrize("house", HOUSES)
@@ -23,16 +24,16 @@ def test_lines_of_python_do_not_grow(house):
 
 
 def test_a_waveform_passes_through_few_files(untrained, tmp_path, capsys):
-    settings = ["model.d_model=12", "model.num_heads=3", "model.num_layers=1", "model.d_ff=14"]
-    trained = untrained(
-        "data.protocol=embedded-12",
-        "model.name=transformer",
-        *settings,
-        labels=PROTOCOLS["embedded-12"].labels,
-    )
+    sizes = ["model.d_model=12", "model.num_heads=3", "model.num_layers=1", "model.d_ff=14"]
+    settings = ["data.protocol=embedded-12", "model.name=transformer", *sizes]
+    trained = untrained(*settings, labels=PROTOCOLS["embedded-12"].labels)
     save_checkpoint(tmp_path / "best.pt", state_of(trained))
     write_audio(tmp_path / "x.wav", torch.zeros(16_000))
-    arguments = ["predict", str(tmp_path / "x.wav"), "--model", str(tmp_path)]
-    files = files_entered(lambda: run(arguments))
+    words = ["predict", str(tmp_path / "x.wav"), "--model", str(tmp_path)]
+    assert len(files := files_entered(lambda: run(words))) <= WAVEFORM_TO_LOGITS, files
     assert capsys.readouterr().out
-    assert len(files) <= WAVEFORM_TO_LOGITS, files
+
+
+def test_a_check_of_a_notebook_passes_through_few_files():
+    files, processes = walk(["-c", KWS, "check", "2.1"])
+    assert (len(files) <= CHECK, processes) == (True, 2), files

@@ -145,6 +145,8 @@ def _library(root: Path, kept: Collection[str]) -> list[Path]:
     found = [root / "LICENSE", root / "kws" / "py.typed"]
     if "kws.training.recipe" in kept:
         found += sorted((root / "kws" / "recipes").glob("*.toml"))
+    if "kws.data.embedded.lists" in kept:
+        found += sorted((root / "kws" / "data" / "embedded" / "lists").glob("*.txt"))
     if "kws.inference.web_page" in kept:
         found += sorted(path for path in (root / "kws" / "web").glob("*") if path.is_file())
     return [path for path in found if path.exists()]

@@ -115,7 +115,8 @@ def garble(
 ) -> tuple[Float[Tensor, "B N"], Bool[Tensor, "B"]]:
     """Turn each example, with `probability`, into a pseudo-word; returns also which ones.
 
-    With equal chances it is the first half of the word, the second half, the word backwards, or
+    One time in three it is talk: the middles of three words of the batch, one after the other. Else
+    it is, with equal chances, the first half of the word, the second half, the word backwards, or
     the first half followed by the second half of another of the batch, with another label. A word
     is halved where half of its energy has passed.
     """
@@ -124,17 +125,20 @@ def garble(
     if probability == 0:
         return waveform, chosen
     rows = _chosen_rows(waveform, probability, generator)
-    way = _integers(waveform, 0, 3, generator)
+    way = _integers(waveform, 0, 5, generator).clamp(max=4)
     other = torch.randperm(len(waveform), generator=generator).to(waveform.device)
     mine, theirs, way = waveform[rows], waveform[other[rows]], way[rows]
     way = torch.where((way == 3) & (labels[rows] == labels[other[rows]]), 2, way)
-    middle, their_middle = _middle(mine), _middle(theirs)
-    place = torch.arange(waveform.shape[1], device=waveform.device)
+    middles, place = _middle(waveform), torch.arange(waveform.shape[1], device=waveform.device)
+    middle = middles[rows]
     early = place < middle[:, None]
-    source = place + (their_middle - middle)[:, None]
+    source = place + (middles[other[rows]] - middle)[:, None]
     there = (source >= 0) & (source < len(place))
     joined = mine.where(early, theirs.gather(1, source.clamp(0, len(place) - 1)) * there)
-    made = torch.stack([mine * early, mine * ~early, mine.flip(1), joined])
+    third = -(-len(place) // 3)
+    whose = torch.stack([rows, other[rows], other[other[rows]]])[place // third].mT  # (B, N)
+    source = (middles[whose] + place % third - third // 2).clamp(0, len(place) - 1)
+    made = torch.stack([mine * early, mine * ~early, mine.flip(1), joined, waveform[whose, source]])
     made = made[way, torch.arange(len(rows), device=waveform.device)]
     return waveform.index_copy(0, rows, made), chosen.index_fill(0, rows, True)
 

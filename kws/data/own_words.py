@@ -21,7 +21,9 @@ from pathlib import Path, PurePosixPath
 
 import numpy as np
 
+from kws.audio.recordings import CLIP_SAMPLES, to_int16
 from kws.data.embedded.corpus import make_corpus
+from kws.data.embedded.speaker_corpus import talk_seconds
 from kws.data.listing import Choice, Listing, read_listing
 from kws.data.packed import PackedClips, pack_clips
 from kws.data.protocols import SPLITS, Protocol
@@ -124,8 +126,9 @@ def with_spare_words(
     split: str,
     count: int | None,
     seed: int,
+    talk: int = 0,
 ) -> tuple[Choice, PackedClips, str]:
-    """`choice` of `clips` with `count` spare words (None: all) as other words, and a note on it."""
+    """`choice` of `clips` with `count` spare words (None: all), `talk` seconds of talk; a note."""
     listing = read_listing(spare_corpus())
     pairs = zip(listing.names, listing.splits, strict=True)
     rows = [
@@ -137,17 +140,22 @@ def with_spare_words(
     rows = sorted(rows if count is None else rows[:count])
     spare = pack_clips(listing.root, listing.names)
     own = sorted(set(choice.rows))
+    audio, names = spare.audio[rows], [f"spare/{spare.names[row]}" for row in rows]
+    note = f"{len(rows):,} clips of English words by embedded voices are {protocol.unknown_label}"
+    if talk:
+        audio = np.concatenate([audio, to_int16(talk_seconds(talk, seed))])
+        names += [f"spare/talk/{number}" for number in range(talk)]
+        note += f", and {talk:,} seconds of their sentences"
     joined = PackedClips(
-        audio=np.concatenate([clips.audio[own], spare.audio[rows]]),
-        names=[*(clips.names[row] for row in own), *(f"spare/{spare.names[row]}" for row in rows)],
-        lengths=np.concatenate([clips.lengths[own], spare.lengths[rows]]),
+        audio=np.concatenate([clips.audio[own], audio]),
+        names=[*(clips.names[row] for row in own), *names],
+        lengths=np.concatenate([clips.lengths[own], np.full(len(names), CLIP_SAMPLES)]),
         path=clips.path,
     )
     place = {row: index for index, row in enumerate(own)}
     longer = Choice(
         rows=[*(place[row] for row in choice.rows), *range(len(own), len(joined))],
-        labels=[*choice.labels, *([protocol.unknown_label or ""] * len(rows))],
+        labels=[*choice.labels, *([protocol.unknown_label or ""] * len(names))],
         made_silence=choice.made_silence,
     )
-    note = f"{len(rows):,} clips of English words by embedded voices are {protocol.unknown_label}"
     return longer, joined, note

@@ -56,6 +56,7 @@ def load_speech_commands(
     unknown: Literal["protocol", "all"] | int = "protocol",
     partial: bool = False,
     spare_words: int = 0,
+    spare_talk: int = 0,
     final: bool = False,
 ) -> ClipSplit:
     """One split of the recordings in `folder` under `protocol`.
@@ -65,8 +66,8 @@ def load_speech_commands(
     16 kHz mono. `unknown` is how many clips of other words there are: as many as the protocol says,
     or "all" of every split, which is another test; or a number, which rules training alone.
     `partial=True` reads what is there of a folder whose lists name more. `spare_words` clips of
-    other words by embedded voices are added to training. With `final` the clips of validation and
-    testing are in training, too.
+    other words by embedded voices and `spare_talk` seconds of their sentences are added to
+    training. With `final` the clips of validation and testing are in training, too.
 
     Under a protocol of somebody's own words a folder may lack other words, background recordings
     and a hash that fills every split: see `kws.data.own_words`.
@@ -110,15 +111,15 @@ def load_speech_commands(
     if protocol.is_own and not len(noise):
         listing = listing.noted(f"no {NOISE_FOLDER}: noise of the embedded corpus instead")
         noise, lengths = read_noise(own_words.spare_corpus(), split)
-    count = spare_words if split == "training" else 0
+    count, talk = (spare_words, spare_talk) if split == "training" else (0, 0)
     if protocol.is_own and not count and not listing.has_others(protocol.words):
         wanted = sum(label in protocol.words for label in choice.labels)
         count = unknown_count(protocol, wanted)
         if here != "protocol":
             count = None if here == "all" else here
-    if count != 0:
+    if count != 0 or talk:
         choice, clips, note = own_words.with_spare_words(
-            choice, clips, protocol, split, count, seed
+            choice, clips, protocol, split, count, seed, talk
         )
         listing = listing.noted(note)
     made = _split(listing, choice, clips, noise, lengths, protocol, split, seed, test_silence)

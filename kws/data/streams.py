@@ -111,16 +111,8 @@ def make_streams(
     if not other and others:
         raise UsageError(f"{data}: no {split} clips of other words: set --others 0")
     noise, lengths = read_noise(listing.root, split, resample=resample)
-    about = {
-        "data": str(data),
-        "words": list(words),
-        "split": split,
-        "minutes": minutes,
-        "files": files,
-        "gap": gap,
-        "others": others,
-        "seed": seed,
-    }
+    about = {"data": str(data), "words": list(words), "split": split, "minutes": minutes}
+    about |= {"files": files, "gap": gap, "others": others, "seed": seed}
     spoken: list[Spoken] = []
     drawn: Counter[str] = Counter()  # clips, how often
     with atomic_folder(out) as folder:

@@ -67,6 +67,7 @@ class Data:
     # keywords, clips of other words: the protocol's, all of every split, or so many in training
     unknown: Literal["protocol", "all"] | PositiveInt = "protocol"
     spare_words: NonNegativeInt = 0  # keywords, training: embedded voices' clips of other words
+    spare_talk: NonNegativeInt = 0  # keywords, training: seconds of embedded voices' sentences
     # keywords: one class for all other words, or in training one each: kws.training.other_words
     other_words: Literal["together", "separate"] = "together"
     count_as: str = ""  # keywords: test a model of words under this protocol, by its confidence:
@@ -302,13 +303,14 @@ class Recipe:
             for key in (f"{section}.{key}" for key in values if values[key] != usual[key]):
                 if key in unused or not key.startswith(("data.task", "model.", "train.", *used)):
                     yield f"{key} has no effect where data.task={task}: remove it"
-        made = "augment.garbled" if self.augment.garbled else "data.spare_words"
-        wanted = self.augment.garbled or data.spare_words
-        if wanted and not (task == "keywords" and get_protocol(data.protocol).unknown_label):
-            yield (
-                f"{made} makes other words, and data.protocol={data.protocol} has no class for "
-                "them: set it to 0"
-            )
+        for made in ("augment.garbled", "data.spare_words", "data.spare_talk"):
+            section, _, key = made.partition(".")
+            wanted = getattr(getattr(self, section), key)
+            if wanted and not (task == "keywords" and get_protocol(data.protocol).unknown_label):
+                yield (
+                    f"{made} makes other words, and data.protocol={data.protocol} has no class for "
+                    "them: set it to 0"
+                )
 
     def _wrong_together(self) -> Iterator[str]:
         data, features, augment = self.data, self.features, self.augment

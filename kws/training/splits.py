@@ -35,6 +35,7 @@ def load_splits(
             unknown=data.unknown,
             partial=partial,
             spare_words=data.spare_words,
+            spare_talk=data.spare_talk,
             final=final,
         )
         for split in ("training", "validation")

@@ -88,7 +88,7 @@ def batch(name, dtype=torch.float64):
 
 @pytest.mark.parametrize("name", [name for name in OPS if name != "mixup"])
 def test_every_example_draws_for_itself(name):
-    y = OPS[name](batch(name), seeded())
+    y = OPS[name](batch(name), seeded(2))
     assert len({tuple(row.flatten().tolist()) for row in y}) > 2
 
 
@@ -200,18 +200,19 @@ def test_a_room_adds_echoes_that_come_after_the_sound_and_decay(float64):
     assert share == pytest.approx(0.25, abs=4 * math.sqrt(0.25 * 0.75 / 200))
 
 
-def test_a_garbled_word_is_a_half_the_word_backwards_or_joined_halves():
+def test_a_garbled_word_is_a_half_the_word_backwards_joined_halves_or_three_in_a_row():
     n, words = 600, 3  # a word is one value, then another: half of its energy has passed at 20
-    x = torch.zeros(n, 40, dtype=torch.float64)
-    labels = torch.arange(n) % words
+    x, labels = torch.zeros(n, 40, dtype=torch.float64), torch.arange(n) % words
     x[:, 10:20], x[:, 20:30] = 1 + labels[:, None], -1 - labels[:, None]
     y, chosen = garble(x, labels, seeded(), probability=0.5)
     assert chosen.double().mean().item() == pytest.approx(0.5, abs=4 * math.sqrt(0.25 / n))
     assert torch.equal(y[~chosen], x[~chosen])
     ways = []
-    for before, after in zip(x[chosen], y[chosen], strict=True):
-        first, last = after[10].item(), after[25].item()
-        word = before[10].item()
+    talk = chosen & (y[:, 0] != 0)  # the middles of three words, the first its own
+    assert (y[talk, :14].abs() == 1 + labels[talk, None]).all()
+    assert len({tuple(row.tolist()) for row in y[talk]}) == words**3
+    for before, after in zip(x[chosen & ~talk], y[chosen & ~talk], strict=True):
+        word, first, last = before[10].item(), after[10].item(), after[25].item()
         assert not torch.cat([after[:9], after[31:]]).any()
         ways.append(
             {(word, 0): "first", (0, -word): "second", (-word, word): "reversed"}.get((first, last))

@@ -99,12 +99,11 @@ def test_unknown_are_other_folders_where_there_are_some_and_never_one_of_the_wor
     assert not any(name.startswith("spare/") for name in used)
 
 
-def test_spare_words_are_added_to_other_words_in_training_alone(tiny_corpus, monkeypatch):
+def test_spare_words_and_talk_are_added_to_other_words_in_training_alone(tiny_corpus, monkeypatch):
     monkeypatch.setattr("kws.data.own_words.spare_corpus", lambda: tiny_corpus)
-    for split, more in (("training", 7), ("validation", 0)):
-        plain, longer = (
-            load_speech_commands(tiny_corpus, "kaggle-12", split, spare_words=n) for n in (0, 7)
-        )
+    for split, more in (("training", 8), ("validation", 0)):
+        plain = load_speech_commands(tiny_corpus, "kaggle-12", split)
+        longer = load_speech_commands(tiny_corpus, "kaggle-12", split, spare_words=4, spare_talk=4)
         assert longer.counts() == {**plain.counts(), "unknown": plain.counts()["unknown"] + more}
 
 

@@ -143,7 +143,7 @@ def test_settings_that_exclude_each_other_are_refused(one, other, sentence):
 def test_noise_has_one_measure_made_up_words_a_class_and_no_more_bands_are_kept_than_there_are():
     both = refused("augment.noise_volume=0.1", "augment.noise_ratio=[0, 0]")
     assert "augment.noise_volume and augment.noise_ratio exclude each other" in both
-    for made in ("augment.garbled=0.1", "data.spare_words=3"):
+    for made in ("augment.garbled=0.1", "data.spare_words=3", "data.spare_talk=3"):
         assert f"{made.partition('=')[0]} makes other" in refused(made, "data.protocol=v2-35")
         parse_recipe("", overrides=[made, "data.protocol=own:ja"])
     sentence = refused("augment.band_limit=0.5", "features.n_mels=17")

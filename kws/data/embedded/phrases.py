@@ -27,6 +27,7 @@ from kws.data.embedded.espeak import (
     speak_with_events,
     stock_variants,
 )
+from kws.data.embedded.lists import read_list
 from kws.data.embedded.recording import BLOCK, ENGINE_BLOCK, record
 from kws.data.embedded.sentences import WORDS
 from kws.data.embedded.voices import generator
@@ -42,21 +43,8 @@ HELD_OUT = 24  # words that no training phrase has
 SAYABLE = re.compile(r"[A-Za-z0-9 ,.!?'-]")
 SPOKEN = re.compile("[A-Za-z0-9]")
 # sounds that the sentences of `kws.data.embedded.sentences` have rarely or never
-RARE = """
-    author ball book boy button care casual chair cheer clear cotton curious door fair fear fire
-    flour full good hear hour kitchen law material measure method near noise north oil point poor
-    power pure push put queen question serious sink south stare store talk thick thin thirsty
-    thunder tired tomorrow tour towel tower toy treasure use usual view voice water wear window
-    woman wonder work yellow young zebra
-"""
-# fmt: off
-SYMBOLS = (  # sounds of the engine's English, in the phrases of `phrase_texts`
-    "0", "3", "3:", ";", "?", "@", "@-", "@L", "A:", "A@", "D", "E", "I", "I#", "I2", "N", "O2",
-    "O:", "O@", "OI", "S", "T", "U", "U@", "V", "Z", "_", "a", "a#", "aI", "aI3", "aU", "aa", "b",
-    "d", "dZ", "e@", "eI", "f", "g", "h", "i", "i:", "i@", "i@3", "j", "k", "l", "m", "n", "n-",
-    "o@", "oU", "p", "r", "r-", "s", "t", "t#", "t2", "tS", "u:", "v", "w", "z",
-)
-# fmt: on
+RARE = read_list("rare")
+SYMBOLS = read_list("symbols")  # sounds of the engine's English, in the phrases of `phrase_texts`
 NUMBERS = {symbol: number for number, symbol in enumerate(SYMBOLS, start=1)}  # 0 is padding
 
 
@@ -162,8 +150,8 @@ def phrase_texts(count: int, split: str, *, seed: int | str = 0) -> list[str]:
 
 
 def phrase_words() -> dict[str, tuple[str, ...]]:
-    words = sorted({*WORDS["training"], *WORDS["testing"], *RARE.split()} - {*V2_WORDS})
-    common = [word for word in words if word not in RARE.split()]
+    words = sorted({*WORDS["training"], *WORDS["testing"], *RARE} - {*V2_WORDS})
+    common = [word for word in words if word not in RARE]
     held = {common[i] for i in generator("held out").permutation(len(common))[:HELD_OUT]}
     return {
         "training": tuple(word for word in words if word not in held),

@@ -14,19 +14,22 @@ import json
 import tempfile
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any, TypeVar
 
 import numpy as np
 import torch
+from jaxtyping import Float
 
 from kws.audio.features import speaker_log_mel
+from kws.audio.recordings import CLIP_SAMPLES
+from kws.data.embedded.corpus import draw_cast
 from kws.data.embedded.espeak import ENGINE_NAME
 from kws.data.embedded.provenance import corpus_folder, describe_seed
 from kws.data.embedded.recording import amplitude, draw_setup, noise, record, rms, trim
 from kws.data.embedded.sentences import draw_sentence
-from kws.data.embedded.voices import Voice, draw_parametric_voice, generator, say
+from kws.data.embedded.voices import Voice, draw_parametric_voice, generator, say, speaker_splits
 from kws.errors import UsageError
 from kws.parallel import thread_map
 
@@ -35,6 +38,7 @@ SHORTEST = 91  # frames, as in the homework
 ATTEMPTS = 100
 RECORD = "voices.json"
 TEST_PART = 4  # one test utterance for so many labeled ones
+TALKERS, CUTS, TALK_RATES = 120, 3, (120, 240)  # voices, clips of a sentence, words a minute
 VERSION = 1  # of the bytes that a seed gives
 Result = TypeVar("Result")
 
@@ -168,6 +172,29 @@ def recorded_sentence(spoken: np.ndarray, rng: np.random.Generator) -> np.ndarra
     floor = rms(recorded) * amplitude(-setup.signal_to_noise)
     recorded = recorded + floor * noise(rng, len(recorded), setup.noise_slope, setup)
     return recorded * (amplitude(rng.uniform(-20, -1.5)) / np.abs(recorded).max())
+
+
+def talk_seconds(count: int, seed: int | str = 0) -> Float[np.ndarray, "count N"]:
+    """Seconds at 16 kHz, cut at random out of sentences, a few out of each.
+
+    The voices are those of the training split of `make_corpus`, and talk faster.
+    """
+    splits, found = speaker_splits(TALKERS, seed), []
+    cast = draw_cast(TALKERS, seed)
+    voices = [voice for name, (voice, _) in cast.items() if splits[name] == "training"]
+    with tempfile.TemporaryDirectory() as scratch:
+        for place, voice in enumerate(voices):
+            rng = generator(seed, "talk", place)
+            cuts = len(range(place, count, len(voices)))
+            texts = [draw_sentence(rng, "talk") for _ in range(2 * -(-cuts // CUTS))]
+            texts = [f"{one} {other}" for one, other in zip(texts[::2], texts[1::2], strict=True)]
+            faster = replace(voice, rate=rng.uniform(*TALK_RATES))
+            spoken = say(faster, texts, rng, Path(scratch))
+            waves = [recorded_sentence(each, rng) for each in spoken for _ in range(CUTS)]
+            for wave in waves[:cuts]:
+                start = rng.integers(len(wave) - CLIP_SAMPLES)
+                found.append(wave[start : start + CLIP_SAMPLES])
+    return np.stack(found)
 
 
 def audible_features(spoken: np.ndarray, rng: np.random.Generator) -> torch.Tensor:

@@ -27,7 +27,7 @@ from kws.data.embedded.espeak import (
     speak_with_events,
     stock_variants,
 )
-from kws.data.embedded.first_speakers import SPEAKERS
+from kws.data.embedded.lists import read_list
 
 ACCENTS = {  # voice file: share of the speakers
     "gmw/en-US": 0.50,
@@ -39,10 +39,7 @@ ACCENTS = {  # voice file: share of the speakers
     "gmw/en-US-nyc": 0.04,
     "gmw/en-GB-x-gbcwmd": 0.03,
 }
-NOT_PEOPLE = """
-    kaukovalta zac Alicia travis Demonic UniRobot anikaRobot whisper whisperf croak fast Tweaky
-    AnxiousAndy Storm robosoft robosoft2 robosoft3 robosoft4 robosoft5 robosoft6 robosoft7 robosoft8
-"""
+NOT_PEOPLE, SPEAKERS = read_list("not_people"), read_list("speakers")
 HABITS = (  # of speakers who grew up with another language: (phoneme, what it becomes)
     ("T", "s"), ("T", "f"), ("w", "v"), ("v", "f"), ("z", "s"),
     ("I", "i"), ("oU", "o:"), ("eI", "e:"), ("r", "R"),
@@ -151,7 +148,7 @@ def variant_pools() -> dict[str, tuple[str, ...]]:
     """
     families = defaultdict(list)
     for name, text in stock_variants().items():
-        if name not in NOT_PEOPLE.split():
+        if name not in NOT_PEOPLE:
             families[vocal_tract(text)].append(name)
     largest, *others = sorted(
         families.values(),

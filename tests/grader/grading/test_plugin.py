@@ -33,7 +33,6 @@ SOLUTION = ROOT / "solutions" / "02_attention.py"
 TASKS = [task.id for task in ASSIGNMENTS["02"].tasks]
 CODE = code_beside(__file__)
 ENDS, WRONG = CODE["ends"], CODE["ends"]["wrong"]["checks"]
-FIXTURES = vars(grader.conftest).items()
 
 
 @pytest.fixture
@@ -63,7 +62,7 @@ def graded(tmp_path, monkeypatch, best):
         grading = grader.grading.plugin.Grading(run)
         options = [*OPTIONS, f"--rootdir={tmp_path}", "-c/dev/null", "-pno:logging"]
         fixtures = ModuleType("fixtures")  # of the conftest, without its hooks
-        vars(fixtures).update({k: x for k, x in FIXTURES if not k.startswith("pytest_")})
+        vars(fixtures).update({k: x for k, x in vars(grader.conftest).items() if k[:2] != "py"})
         plugins = [grading, grader.grading.plugin, fixtures]
         try:
             code_ = pytest.main([*options, *arguments, str(tmp_path)], plugins=plugins)
