@@ -71,7 +71,8 @@ are those of a student's report on it. That report, the speaker laboratory, the 
 report and the report on the Kaggle challenge are students' work: we leave their names out and call
 each by its subject. Published models: Kim et al. 2021, "Broadcasted Residual Learning for Efficient
 Keyword Spotting" (https://arxiv.org/abs/2106.04140); Berg et al. 2021, "Keyword Transformer: A
-Self-Attention Model for Keyword Spotting" (https://arxiv.org/abs/2104.00769).
+Self-Attention Model for Keyword Spotting" (https://arxiv.org/abs/2104.00769); Karita et al. 2019,
+"A Comparative Study on Transformer vs RNN in Speech Applications" (https://arxiv.org/abs/1909.06317).
 
 A reported figure and ours are on different data unless both columns say the
 same, so they are never in one column. Our accuracies are means over seeds, ± the standard deviation
