@@ -248,7 +248,7 @@ class JobServer:
         preparation.pipe.close()
         self._preparing.remove(preparation)
         if os.waitpid(preparation.process, 0)[1] == 0:
-            from grader.core.made_once import add_results
+            from grader.core.seed import add_results
 
             add_results(b"".join(preparation.output))
             with suppress(Exception):  # reads files; a fork will report the error
@@ -353,7 +353,7 @@ def _send(to: socket.socket, table: Mapping[str, Any]) -> None:
 
 
 def _prepare_in_fork(pipe: socket.socket, number: str, seed: "Seed", retrain: bool) -> None:
-    from grader.core.made_once import dump_results, names_kept
+    from grader.core.seed import dump_results, names_kept
 
     code = 70
     try:

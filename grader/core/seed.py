@@ -4,15 +4,18 @@ The seed is read from `KWS_GRADER_SEED` or the file `KWS_GRADER_SEED_FILE`. The 
 "development", is known to everyone who has this repository.
 
 Each name has its own stream: `secret.generator("qkv")` gives the same numbers whatever ran before.
-Recordings of people are in $KWS_GRADER_DATA (`grader hold-out`).
+Recordings of people are in $KWS_GRADER_DATA (`grader hold-out`). What is made from a seed is made
+once (`MadeOnce`): a forked process may make it and give it back.
 """
 
 import hashlib
 import hmac
+import io
 import os
-from collections.abc import Mapping
-from functools import cached_property
+from collections.abc import Callable, Mapping
+from functools import cached_property, update_wrapper
 from pathlib import Path
+from typing import Any, Generic, ParamSpec, TypeVar
 
 import torch
 
@@ -92,3 +95,42 @@ def held_out_digest(number: str) -> str:
 def hidden(number: str, what: str) -> str:
     """How to name an assignment's test examples in text: hidden, or held-out ones of people."""
     return f"held-out {what} of people" if held_out(ABOUT[number]) else f"hidden {what}"
+
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+_functions: dict[str, "MadeOnce[..., Any]"] = {}
+
+
+class MadeOnce(Generic[P, T]):
+    """A cached function of positional numbers and texts."""
+
+    def __init__(self, make: Callable[P, T]) -> None:
+        self._make = make
+        self.kept: dict[tuple[Any, ...], T] = {}
+        self.cache_clear = self.kept.clear
+        _functions[f"{make.__module__}.{make.__qualname__}"] = self
+        update_wrapper(self, make)
+
+    def __call__(self, *arguments: P.args, **options: P.kwargs) -> T:
+        if arguments not in self.kept:
+            self.kept[arguments] = self._make(*arguments, **options)
+        return self.kept[arguments]
+
+
+def names_kept() -> set[tuple[str, tuple[Any, ...]]]:
+    return {(name, given) for name, one in _functions.items() for given in one.kept}
+
+
+def dump_results(besides: set[tuple[str, tuple[Any, ...]]]) -> bytes:
+    new = {each: _functions[each[0]].kept[each[1]] for each in names_kept() - besides}
+    written = io.BytesIO()
+    torch.save(new, written)  # views of one storage stay that
+    return written.getvalue()
+
+
+def add_results(data: bytes) -> None:
+    new = torch.load(io.BytesIO(data), weights_only=False)
+    for (name, given), value in new.items():
+        _functions[name].kept[given] = value

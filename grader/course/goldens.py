@@ -24,9 +24,8 @@ from grader.course.mistakes.mistake import Mistake
 from grader.course.mistakes.planted import edited, planted, solution
 from grader.course.trials import mistaken_answers, our_answers
 from kws.course.compare import COUNTED, Record
-from kws.course.goldens import FILE, raised
 from kws.course.notebooks import COURSE, task_of
-from kws.course.trial import ATOL, PUBLIC_SEED, RTOL, Trial, all_trials
+from kws.course.trial import ATOL, FILE, PUBLIC_SEED, RTOL, Trial, all_trials, raised
 from kws.errors import UsageError
 from kws.files import write_text
 

@@ -29,8 +29,7 @@ from grader.course.mistakes.planted import edited, mistaken, planted, solution
 from grader.course.trials import expect_as_ours, our_answers
 from grader.grading.feedback import Failure
 from kws.course.compare import difference
-from kws.course.goldens import goldens
-from kws.course.trial import PUBLIC_SEED, Trial, all_trials
+from kws.course.trial import PUBLIC_SEED, Trial, all_trials, goldens
 from kws.errors import UsageError
 from kws.parallel import Pool
 

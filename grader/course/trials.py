@@ -16,13 +16,11 @@ import pytest
 from torch import Tensor
 
 from grader.authoring.reference import Results, exported_cells, load_answers, try_trial
-from grader.core.made_once import MadeOnce
-from grader.core.seed import Seed
+from grader.core.seed import MadeOnce, Seed
 from grader.course.mistakes.planted import mistaken, planted, solution
 from grader.grading.feedback import Failure
 from kws.course.compare import Record, difference
-from kws.course.goldens import OR, goldens
-from kws.course.trial import Trial, find_trial
+from kws.course.trial import OR, Trial, find_trial, goldens
 
 # numbers that any result may have; times those of ours that a large one may
 ENOUGH, WIDE = 10_000, 4

@@ -11,7 +11,7 @@
       hint: divided?
     · 2.1-attend-by-hand  not started
 
-The hint is the question of the planted mistake that has these results (`kws.course.goldens`).
+The hint is the question of the planted mistake that has these results (`kws.course.trial`).
 After the second and third the notebook stops, without a traceback: there is nothing to read
 in one. An error in the answer itself keeps its traceback, which says where to look. Where an
 earlier task's checks did not pass, a later one that fails says "waits for 2.3" and no more.
@@ -31,10 +31,9 @@ import torch
 from torch import Tensor
 
 from kws.course.compare import difference
-from kws.course.goldens import Golden, find_golden, goldens, tasks_before
 from kws.course.notebooks import COURSE, task_of
 from kws.course.own_work import watch_calls
-from kws.course.trial import Trial, find_trial, plain
+from kws.course.trial import Golden, Trial, find_golden, find_trial, goldens, plain, tasks_before
 from kws.course.used_names import uses_of
 from kws.notebook import in_notebook
 

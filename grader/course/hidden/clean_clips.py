@@ -14,8 +14,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from grader.core.made_once import MadeOnce
-from grader.core.seed import Seed
+from grader.core.seed import MadeOnce, Seed
 from grader.grading.feedback import Failure, expect_logits
 from kws.audio.features import log_mel
 from kws.course.a09_codes.contract import CODES, FRAMES, LENGTH, MELS, WORDS

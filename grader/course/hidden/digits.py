@@ -14,9 +14,8 @@ from pathlib import Path
 
 import torch
 
-from grader.core.made_once import MadeOnce
 from grader.core.outcomes import Record
-from grader.core.seed import Seed
+from grader.core.seed import MadeOnce, Seed
 from grader.grading.feedback import Failure, expect_finite, expect_shape
 from grader.sandbox import RemoteModule
 from kws.data.embedded.strings import DIGITS, make_strings

@@ -14,8 +14,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from grader.core.made_once import MadeOnce
-from grader.core.seed import Seed, held_out
+from grader.core.seed import MadeOnce, Seed, held_out
 from kws.audio.features import log_mel
 from kws.data.clips import ClipSplit
 from kws.data.embedded.corpus import make_corpus

@@ -13,8 +13,7 @@ import torch
 from torch import Tensor
 from torch.nn.utils.rnn import pad_sequence
 
-from grader.core.made_once import MadeOnce
-from grader.core.seed import Seed, held_out
+from grader.core.seed import MadeOnce, Seed, held_out
 from grader.grading.feedback import expect_logits
 from grader.sandbox import RemoteModule
 from kws.data.embedded.speaker_corpus import speak_again

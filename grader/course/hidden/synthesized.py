@@ -14,8 +14,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from grader.core.made_once import MadeOnce
-from grader.core.seed import Seed
+from grader.core.seed import MadeOnce, Seed
 from grader.grading.feedback import Failure, expect_finite, expect_shape
 from kws.audio.griffin_lim import vocode
 from kws.data.embedded.phrases import SYMBOLS, phrase_texts

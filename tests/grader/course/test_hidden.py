@@ -9,9 +9,8 @@ import torch
 
 from grader.adapters import ASSIGNMENTS
 from grader.batch.evaluator import prepare
-from grader.core.made_once import add_results, dump_results, names_kept
 from grader.core.outcomes import Record
-from grader.core.seed import Seed
+from grader.core.seed import Seed, add_results, dump_results, names_kept
 from grader.course import trials
 from grader.course.hidden import digits, keywords, speech, synthesized
 from grader.course.hidden.digits import ALPHABET, N_MELS, SYMBOLS, spoken_strings, written_by
