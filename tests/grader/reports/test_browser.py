@@ -164,6 +164,7 @@ def test_written_answers_are_marked_by_keys_kept_and_exported(tmp_path):
         tab.run(press % ["n", "2"])
         tab.run("document.querySelector('.group:not([hidden]) .bank button').click()")
         tab.open((tmp_path / "3.A.html").as_uri())  # what was marked is kept
+        tab.until("cards().every((card) => read(card).points !== '')")
         (tmp_path / "marks.csv").write_text(tab.run("csv()"), encoding="utf-8")
         assert tab.log == []
     rows = read_marks(tmp_path / "marks.csv", {"3.A": wanted}, [*texts])
