@@ -29,14 +29,10 @@ from kws.models.transformer import EncoderLayer
 _ = torch.manual_seed(0)
 
 # %%
-from pathlib import Path
-
 import matplotlib.pyplot as plt
 from safetensors.torch import save_file
 from tqdm import tqdm
 
-from kws.audio.features import speaker_log_mel
-from kws.audio.recordings import read_audio
 from kws.course.checking import (
     check,
     check_accuracy,
@@ -711,6 +707,11 @@ _ = axes.legend(frameon=False)
 # notebook, and run this cell. Does the model choose the same voice twice?
 
 # %%
+from pathlib import Path
+
+from kws.audio.features import speaker_log_mel
+from kws.audio.recordings import read_audio
+
 for recording in (Path("my_voice_1.wav"), Path("my_voice_2.wav")):
     if recording.is_file():
         mel, valid = collate([speaker_log_mel(read_audio(recording, resample=True))])
