@@ -45,16 +45,12 @@ def expect_as_ours(trial: Trial, results: Results, seed: int) -> None:
     """Fail where a result differs from that of our answers for the same inputs."""
     expected = expected_results(trial, seed)
     _raise_ours(expected)
-    for position, (what, value) in enumerate(results):
-        most = ENOUGH
-        if size_of_value(value, most) > most:
-            most = max(most, WIDE * _our_size(trial, seed))
-        if size_of_value(value, most) > most:  # or comparing would take minutes
-            if trial.measure is None:  # what differs before says more
-                _compare(trial, results[:position], expected[:position], seed)
-            raise Failure(f"{what} is far larger than what is asked for")
+    large = next((at for at, row in enumerate(results) if _is_too_large(row[1], trial, seed)), None)
     try:
-        _compare(trial, results, expected, seed)
+        if large is None:
+            _compare(trial, results, expected, seed)
+        elif trial.measure is None:  # what differs before says more
+            _compare(trial, results[:large], expected[:large], seed)
     except Failure:
         raise
     # ours has the form that can be compared: what the student's lacks is not a fault of the grader
@@ -62,6 +58,16 @@ def expect_as_ours(trial: Trial, results: Results, seed: int) -> None:
         what = results[0][0] if results else trial.title
         reason = f"{type(error).__name__}: {error}".partition("\n")[0]
         raise Failure(f"{what}: not of the required form ({reason})") from None
+    if large is not None:
+        raise Failure(f"{results[large][0]} is far larger than what is asked for")
+
+
+def _is_too_large(value: Any, trial: Trial, seed: int) -> bool:
+    """Whether comparing it would take minutes."""
+    if size_of_value(value, ENOUGH) <= ENOUGH:
+        return False
+    most = max(ENOUGH, WIDE * _our_size(trial, seed))
+    return size_of_value(value, most) > most
 
 
 def _compare(trial: Trial, results: Results, expected: Results, seed: int) -> None:
