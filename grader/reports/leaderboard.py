@@ -37,9 +37,8 @@ class LeaderboardEntry:
         return Proportion(correct=self.correct, n=self.n)
 
 
-Entries = dict[
-    str, dict[str, list[LeaderboardEntry]]
-]  # assignment -> student -> entries, the oldest first
+# assignment -> student -> entries, the oldest first
+Entries = dict[str, dict[str, list[LeaderboardEntry]]]
 
 
 def measured_check(report: Report) -> CheckResult | None:

@@ -5,6 +5,7 @@ is another one.
 """
 
 import itertools
+import re
 from collections.abc import Callable, Iterator, Sequence
 
 import torch
@@ -84,18 +85,7 @@ def _listed(places: list[int]) -> str:
 
 def round_numbers(text: str) -> str:
     """A nested list as text, its numbers with four digits."""
-    return "".join(_rounded(part) for part in _split_numbers(text))
-
-
-def _split_numbers(text: str) -> list[str]:
-    parts, current = [], ""
-    for letter in text:
-        if letter in "[], ":
-            parts += [current, letter]
-            current = ""
-        else:
-            current += letter
-    return [part for part in [*parts, current] if part]
+    return re.sub(r"[^\[\], ]+", lambda part: _rounded(part[0]), text)
 
 
 def _rounded(part: str) -> str:
