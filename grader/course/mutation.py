@@ -13,6 +13,7 @@ alternatives, where the edits fit) and, by the hidden checks, at other sizes and
 
 import signal
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import cache, partial
 from types import FrameType
@@ -29,6 +30,7 @@ from grader.course.mistakes.planted import edited, mistaken, planted, solution
 from grader.course.trials import expect_as_ours, our_answers
 from grader.grading.feedback import Failure
 from kws.course.compare import difference
+from kws.course.source import parse
 from kws.course.trial import PUBLIC_SEED, Trial, all_trials, goldens
 from kws.errors import UsageError
 from kws.parallel import Pool
@@ -102,9 +104,12 @@ def _named(number: str, mistake: Mistake) -> dict[str, bool]:
     for edits in planted(number).alternatives.values():
         fitting = tuple(edit for edit in edits if text.count(edit.find) == 1)
         if fitting and _is_right(number, mistake.task, (*chosen, *fitting)):
-            chosen = (*chosen, *fitting)
+            changed = text
             for edit in fitting:
-                text = text.replace(*edit)
+                changed = changed.replace(*edit)
+            with suppress(SyntaxError):  # an edit that cuts through the mistake is left out
+                parse(changed)
+                text, chosen = changed, (*chosen, *fitting)
     answers = load_answers(exported_cells(solution(number), text), f"{mistake.name} in other code")
     questions: dict[str, set[str]] = {"visible": set(), "hidden": set()}
     for trial in (one for one in all_trials(number) if one.task == mistake.task):
