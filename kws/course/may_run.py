@@ -55,7 +55,7 @@ class TooLong(BaseException):  # `except Exception` of the statement's does not 
 
 @contextmanager
 def limited() -> Iterator[None]:
-    """Raise TooLong inside after MOST_SECONDS of processor time, or thrice that by the clock."""
+    """Raise TooLong inside after MOST_SECONDS of processor time; what only waits, much later."""
 
     def stop(*_: object) -> None:
         words = f"stopped after {MOST_SECONDS:g} s, as when it is graded: does this end?"
@@ -63,7 +63,7 @@ def limited() -> Iterator[None]:
 
     clocks = {
         signal.SIGPROF: (signal.ITIMER_PROF, MOST_SECONDS),
-        signal.SIGALRM: (signal.ITIMER_REAL, 3 * MOST_SECONDS),
+        signal.SIGALRM: (signal.ITIMER_REAL, 15 * MOST_SECONDS),  # a busy machine is not a fault
     }
     before = {number: signal.signal(number, stop) for number in clocks}
     try:
