@@ -53,7 +53,7 @@ def small_gru() -> SpeechGru:
 
 def test_padding_moves_no_logit_of_any_recognizer():
     modules = [small(module=module, num_modules=2) for module in MODULES]
-    for model in (small(), *modules, small_gru()):
+    for model in (small(deltas=2), *modules, small_gru()):
         mel, valid, symbols = wanted()
         logits, ctc = model(mel, valid, symbols)
         loud = mel.masked_fill(~valid[..., None], torch.nan)
