@@ -17,7 +17,7 @@ from typing import Any
 
 from kws.data.course_data import embedded_speakers, embedded_words
 from kws.data.embedded.corpus import make_corpus
-from kws.data.embedded.strings import make_strings
+from kws.data.embedded.strings import DIGITS, make_strings
 from kws.data.listing import ARCHIVES, LIST_FILES, read_listing, require_folder
 from kws.data.packed import pack_clips
 from kws.data.protocols import on_the_embedded_corpus
@@ -40,7 +40,7 @@ RECORDS = ("speakers.json", "voices.json", "strings.json")  # how an embedded co
 QUESTIONS = "questions"  # the group whose runs are compared: many voices, so that it can be seen
 QUESTION_VOICES = 480
 STRINGS = "transcription"  # the task of recognizers
-STRING_VOICES = 240  # that say strings of digits, for recognizers
+STRING_VOICES, STRING_WORDS = 240, DIGITS[:5]  # for recognizers: strings of zero to four
 HOMEWORK_UTTERANCES = 56_666  # labeled ones of the 600 speakers
 
 
@@ -183,8 +183,8 @@ def find_source(data: str, task: str, group: str = "") -> Source | None:
         folder = make_corpus(out, speakers=QUESTION_VOICES, repetitions=1)
         return _source(folder, task, name)
     if data == EMBEDDED and task == STRINGS:
-        out = cache_dir() / f"course-strings-{STRING_VOICES}"
-        folder = make_strings(out, speakers=STRING_VOICES, strings=20)
+        out = cache_dir() / f"course-strings-{STRING_VOICES}-{len(STRING_WORDS)}"
+        folder = make_strings(out, speakers=STRING_VOICES, strings=20, words=STRING_WORDS)
         return _source(folder, task, f"{EMBEDDED}-strings")
     if data == EMBEDDED:
         folder = embedded_speakers() if task == "speakers" else embedded_words()
