@@ -191,9 +191,7 @@ def find_source(data: str, task: str, group: str = "") -> Source | None:
         return _source(folder, task, EMBEDDED)
     folder = require_folder(data)
     marks = {"speakers": METADATA, STRINGS: TABLE}
-    if [name for name, mark in marks.items() if (folder / mark).is_file()] != [
-        name for name in marks if name == task
-    ]:
+    if task not in ([each for each in marks if (folder / marks[each]).is_file()] or ["keywords"]):
         return None
     return _source(folder, task, folder.resolve().name)
 

@@ -17,11 +17,10 @@ from experiments.curves import (
     confusion_of,
     curves_of,
     digest_in,
+    lines_over,
     norms_of,
     rates,
-    rates_of,
     shares,
-    shares_of,
 )
 from experiments.plan import KINDS, QUESTION_VOICES, QUESTIONS
 from experiments.results import Result
@@ -87,11 +86,8 @@ VERDICTS = {
     CANNOT_SAY: "Cannot be said",
 }
 HEADS = ("speaker-sigmoid", "speaker-relu")  # whose gradients are plotted
-BASES = (
-    "transformer-step",
-    "convs2s-mse-rmsprop",
-    "convs2s-cross-entropy-adam",
-)  # a curve over rates for each
+# a curve over rates for each
+BASES = ("transformer-step", "convs2s-mse-rmsprop", "convs2s-cross-entropy-adam")
 SHARES = "crnn-unknown-10"  # a curve over the share of other words in training
 CONFUSIONS = ("transformer-step", "crnn-unknown-60")  # of their first seed
 HIDDEN_KEYS = ("data.protocol", "data.count_as")  # of the embedded corpus: the heading says it
@@ -227,10 +223,12 @@ def question_plots(results: Sequence[Result]) -> dict[str, tuple[str, Drawing]]:
         over = rates(runs, result) if name in BASES else {}
         if any(len(by_rate) > 1 for by_rate in over.values()):
             about = f"{name} on {data}, n={result['n']:,}: mean over seeds, a dot for each"
-            found[f"rates-{name}-{data}.png"] = (about, rates_of(over, about.replace(": ", "\n")))
+            drawing = lines_over(over, about.replace(": ", "\n"), "highest learning rate", "log")
+            found[f"rates-{name}-{data}.png"] = (about, drawing)
         if name == SHARES and len(next(iter((over := shares(runs, result)).values()), ())) > 1:
             about = f"other words in training, on {data}, n={result['n']:,}: a dot for each seed"
-            found[f"shares-{data}.png"] = (about, shares_of(over, about))
+            drawing = lines_over(over, about, "training clips that are other words (%)")
+            found[f"shares-{data}.png"] = (about, drawing)
         if name in CONFUSIONS and result.get("confusion"):
             about = f"confusion matrix of {name} on {data}"
             found[f"confusion-{name}-{data}.png"] = (about, confusion_of(result))
