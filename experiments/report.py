@@ -44,7 +44,7 @@ SECTION = f"""\
 
 The questions of the reports, on narrow models that a CPU trains in a minute, and {QUESTION_VOICES}
 synthetic voices that say each word once, 100 synthetic speakers, {STRING_VOICES} that say strings
-of digits (right if all of the text is), or (`--data`) people: `python -m experiments run questions`.
+of digits (right if all of it is), or (`--data`) people: `python -m experiments run questions`.
 """
 HOW_TO_READ = """\
 What we found is a difference of test accuracies in points, over pairs of runs that share seed,
