@@ -86,7 +86,7 @@ VERDICTS = {
     DOES_NOT: "It does not hold here",
     CANNOT_SAY: "Cannot be said",
 }
-HEADS = ("speaker-sigmoid", "speaker-relu")  # whose gradients are plotted
+HEADS = ("speaker-sigmoid", "speaker-one-layer")  # whose gradients are plotted
 BASES = ("transformer-step", "convs2s-mse-rmsprop", "convs2s-cross-entropy-adam")  # over rates
 SHARES = "crnn-unknown-10"  # a curve over the share of other words in training
 CONFUSIONS = ("transformer-step", "crnn-unknown-60")  # of their first seed
