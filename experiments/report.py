@@ -42,7 +42,7 @@ from kws.metrics import percent
 SECTION = f"""\
 ## What the reports found, and what we found
 
-The questions of the reports, on narrow models that a CPU trains in a minute, and {QUESTION_VOICES}
+The questions of the reports, on narrow models that a CPU trains in a minute, with {QUESTION_VOICES}
 synthetic voices that say each word once, 100 synthetic speakers, {STRING_VOICES} that say strings
 of digits (right if all of it is), or (`--data`) people: `python -m experiments run questions`.
 """
