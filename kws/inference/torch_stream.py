@@ -11,7 +11,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from kws.inference.streaming import require_stream_features
-from kws.models.causal_crnn import CausalCrnn, State
+from kws.models.causal import CausalModel, State
 from kws.training.checkpoint import Trained, require_kind
 from kws.training.other_words import SeparateOtherWords, without_parts
 from kws.training.recipe import compute_features
@@ -34,7 +34,7 @@ class TorchStream:
         self.num_features = trained.recipe.features.num_features
         self.model, self.step_frames = None, 0
         model = without_parts(trained.model.eval())
-        if isinstance(model, CausalCrnn) and trained.normalizer.kind != "utterance":
+        if isinstance(model, CausalModel) and trained.normalizer.kind != "utterance":
             self.model, self.step_frames = model, model.step_frames
 
     @torch.inference_mode()
@@ -70,7 +70,7 @@ def step_logits(
     """Logits after each of the next steps of a model with state, for frames not normalized."""
     whole, like = trained.model, state[-1].device
     model = without_parts(whole)
-    assert isinstance(model, CausalCrnn)
+    assert isinstance(model, CausalModel)
     logits, state = model.step(trained.normalizer(frames.to(like)), state)
     if isinstance(whole, SeparateOtherWords):
         logits = whole.together(logits[0])[None]

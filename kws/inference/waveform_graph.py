@@ -39,7 +39,7 @@ from kws.inference.small_graph import (
     with_small_weights,
 )
 from kws.inference.streaming import MARGIN
-from kws.models.causal_crnn import CausalCrnn
+from kws.models.causal import CausalModel
 from kws.training.new_head import split_head
 
 TOLERANCE = 1e-3  # largest difference of a logit
@@ -139,7 +139,7 @@ class StepFromWaveform(nn.Module):
     def __init__(self, model: nn.Module, features: Features):
         super().__init__()
         body, self.head = split_head(model)
-        assert isinstance(body, CausalCrnn)
+        assert isinstance(body, CausalModel)
         self.body, self.features = body, features
 
     def forward(self, samples: Float[Tensor, "1 N"], *state: Tensor) -> tuple[Tensor, ...]:

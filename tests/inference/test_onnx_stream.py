@@ -31,11 +31,11 @@ def rows_of(model, blocks, hop_ms=30):
     return times, np.stack(rows)
 
 
-@pytest.fixture(scope="module")
-def causal(untrained):
-    return untrained(
-        "model.name=crnn-causal", "model.hidden_size=6", "features.normalize=none", labels=LABELS
-    )
+@pytest.fixture(scope="module", params=["crnn", "conformer"])
+def causal(untrained, request):
+    settings = {"crnn": ["model.hidden_size=6"], "conformer": ["model.d_model=12", "model.d_ff=14"]}
+    name = f"model.name={request.param}-causal"
+    return untrained(name, *settings[request.param], "features.normalize=none", labels=LABELS)
 
 
 def test_steps_of_any_blocks_equal_those_of_the_whole(causal):

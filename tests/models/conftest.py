@@ -18,6 +18,7 @@ TINY: dict[str, dict] = {
     "crnn-small": {"channels": (4, 6, 7), "hidden_size": 5},
     "crnn-gated": {"channels": (4, 6, 7), "hidden_size": 5},
     "crnn-causal": {"channels": (4, 6, 7), "hidden_size": 5, "carry": 0.0},
+    "conformer-causal": {**TINY_TRANSFORMER, "channels": (4, 6, 7), "past": 5, "carry": 0.0},
     "gru": {"channels": 6, "hidden_size": 5},
     "lstm": {"hidden_size": 5},
     "convs2s": {"d_model": 12, "num_layers": 2},
@@ -62,7 +63,7 @@ def bands_of(name: str) -> int:
 
 def tiny_settings(name: str) -> dict:
     published = vars(MODELS[name].config)
-    no_dropout = {key: 0.0 for key in published if key in ("dropout", "head_dropout")}
+    no_dropout = {key: 0.0 for key in published if key.endswith("dropout")}
     return no_dropout | TINY.get(name, TINY_TRANSFORMER)
 
 
