@@ -42,6 +42,7 @@ from kws.files import atomic_path, write_bytes
 from kws.inference.onnx_rnn import OPSET, for_onnx
 from kws.inference.onnx_tools import open_session, quiet, require_onnx
 from kws.inference.torch_stream import TorchStream, step_logits
+from kws.models.causal import describe_state
 from kws.training.checkpoint import Trained
 from kws.training.recipe import to_toml
 
@@ -103,7 +104,7 @@ def export_step(trained: Trained, out: str | Path) -> float:
     frames = torch.randn(2, 1, STEPS * size, stream.num_features, generator=generator) * 3 - 5
     with torch.inference_mode():
         _, *after = graph(frames[0], *state)
-    parts = [{"shape": list(part.shape), "fill": float(part.flatten()[0])} for part in state]
+    about = {"state": json.dumps(describe_state(state)), "step_frames": str(size)}
     return write_graph(
         graph,
         out,
@@ -111,7 +112,7 @@ def export_step(trained: Trained, out: str | Path) -> float:
         inputs=("features", *(f"state_{i}" for i in range(len(state)))),
         outputs=("logits", *(f"next_{i}" for i in range(len(state)))),
         free=({1: size * Dim("steps")}, ({},) * len(state)),
-        metadata=describe(trained) | {"state": json.dumps(parts), "step_frames": str(size)},
+        metadata=describe(trained) | about,
     )
 
 
@@ -230,7 +231,7 @@ def largest_difference(
 
     Lengths that the model itself refuses (more frames than it has positions) are left out.
     """
-    session, largest = open_session(onnx), torch.zeros(())
+    session, largest = open_session(onnx), torch.zeros(1)
     names = [each.name for each in session.get_inputs()]
     for example in examples:
         try:
@@ -242,5 +243,5 @@ def largest_difference(
         for output, right in zip(session.run(None, feed), several, strict=True):
             found = torch.from_numpy(output)
             gap = torch.where(found == right, 0.0, (found.float() - right.float()).abs())
-            largest = torch.maximum(largest, gap.max())  # NaN is larger than any
+            largest = torch.cat([largest, gap.flatten()]).amax(0, keepdim=True)  # or NaN
     return float(largest)

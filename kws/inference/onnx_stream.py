@@ -86,7 +86,9 @@ class OnnxStream:
 
     def start(self) -> list[np.ndarray]:
         """The state in front of the first step."""
-        return [np.full(each["shape"], each["fill"], np.float32) for each in self.state]
+        fills = [-np.inf if each["fill"] is None else each["fill"] for each in self.state]
+        parts = zip(self.state, fills, strict=True)
+        return [np.full(each["shape"], fill, np.float32) for each, fill in parts]
 
     def step(
         self, frames: Float[np.ndarray, "T F"], state: list[np.ndarray]

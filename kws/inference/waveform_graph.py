@@ -19,7 +19,6 @@ Shape letters: B batch   N samples   T frames   F features   C classes   M mel b
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from math import isfinite
 from pathlib import Path
 from typing import Any
 
@@ -39,7 +38,7 @@ from kws.inference.small_graph import (
     with_small_weights,
 )
 from kws.inference.streaming import MARGIN
-from kws.models.causal import CausalModel
+from kws.models.causal import CausalModel, describe_state
 from kws.training.new_head import split_head
 
 TOLERANCE = 1e-3  # largest difference of a logit
@@ -172,15 +171,13 @@ def export_waveform_step(model: nn.Module, features: Features, out: str | Path) 
         outputs=(*OUTPUTS, *(f"next_{i}" for i in numbers)),
         **_options(None),
     )
-    fills = [float(part.flatten()[0]) for part in state]  # JSON has no infinity
-    fills = [fill if isfinite(fill) else None for fill in fills]
     return {
         "samples": size,
         "before": MARGIN * HOP,
         "behind": WINDOW // 2,
         "hop": frames * HOP,
         "frames": frames,
-        "state": [{"shape": [*x.shape], "fill": y} for x, y in zip(state, fills, strict=True)],
+        "state": describe_state(state),
     }
 
 

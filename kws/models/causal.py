@@ -17,6 +17,7 @@ H width of the encoder   C classes
 
 import math
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -75,6 +76,11 @@ def causal_blocks(config: CausalConfig) -> tuple[nn.ModuleList, int]:
     ends = zip((1, *config.channels[:-1]), config.channels, config.pools, strict=True)
     width = config.channels[-1] * stem.out_bands(config.num_features)
     return nn.ModuleList(CausalBlock(*each) for each in ends), width
+
+
+def describe_state(state: State) -> list[dict[str, Any]]:
+    """Shape of each part in front of the first step, and what fills it: null for −∞, as JSON."""
+    return [{"shape": [*x.shape], "fill": None if x.isinf().any() else 0} for x in state]
 
 
 class CausalModel(nn.Module):

@@ -56,15 +56,17 @@ class CausalSelfAttention(MultiHeadSelfAttention):
         self,
         x: Float[Tensor, "B S H"],
         state: State,
-        distance: Int[Tensor, "S R"],
-        hidden: Float[Tensor, "B 1 S R"],
+        seen: tuple[Int[Tensor, "S R"], Float[Tensor, "B 1 S R"]],
     ) -> tuple[Float[Tensor, "B S H"], State]:
-        """Outputs, and the keys and values to keep; `hidden` is −∞ for what a step must not see."""
+        """Outputs, and the keys and values to keep.
+
+        `seen`: distances of the R steps, and −∞ for those that a step must not see, else 0.
+        """
         q, k, v = self.project(x)
         k, v = (torch.cat(pair, dim=2) for pair in zip(state, (k, v), strict=True))
         scores = (q @ self.distance.mT) / math.sqrt(q.shape[-1])  # (B, N, S, past)
-        place = distance.clamp(0, scores.shape[3] - 1).expand(*scores.shape[:2], -1, -1)
-        bias = scores.gather(3, place) + hidden
+        distance = seen[0].clamp(0, scores.shape[3] - 1).expand(*scores.shape[:2], -1, -1)
+        bias = scores.gather(3, distance) + seen[1]
         y = attend_fused(q, k, v, None, bias, self.dropout if self.training else 0.0)
         steps = x.shape[1]
         return self.out(y.transpose(1, 2).flatten(2)), (k[:, :, steps:], v[:, :, steps:])
@@ -105,13 +107,12 @@ class CausalConformerLayer(ConformerLayer):
         self,
         x: Float[Tensor, "B S H"],
         valid: Bool[Tensor, "B S"] | None,
-        distance: Int[Tensor, "S R"],
-        hidden: Float[Tensor, "B 1 S R"],
         state: State,
+        seen: tuple[Int[Tensor, "S R"], Float[Tensor, "B 1 S R"]],
     ) -> tuple[Float[Tensor, "B S H"], State]:
         """Four residual branches, then one normalization; keys, values, convolution's past."""
         x = x + 0.5 * self.dropout(self.first_half(self.norm_first_half(x)))
-        y, kept = self.attention(self.norm_attention(x), state[:2], distance, hidden)
+        y, kept = self.attention(self.norm_attention(x), state[:2], seen)
         x = x + self.dropout(y)
         y, past = self.convolution(x, valid, state[2])
         x = x + y
@@ -157,6 +158,6 @@ class CausalConformer(CausalModel):
         )
         hidden = hidden.masked_fill(distance == 0, 0)  # a step sees itself, so no row is empty
         for number, layer in enumerate(self.layers):
-            x, kept = layer(x, valid, distance, hidden, state[3 * number : 3 * number + 3])
+            x, kept = layer(x, valid, state[3 * number : 3 * number + 3], (distance, hidden))
             after += kept
         return x, (*after, absent[:, x.shape[1] :])
