@@ -3,10 +3,10 @@
     python benchmarks/listening.py [--seconds 60] [--starts 5]
 
 Audio comes in blocks of 100 ms, as from a microphone. The model that comes with kws reads its last
-second again every 100 ms; the models of STATEFUL read each frame once, a step every 30 ms (with fresh
-weights: their speed does not depend on them). All by torch and by onnxruntime, log-mel included. The
-command is timed from its start to the end of a recording of two seconds, as many times as --starts
-says; the lowest counts, for the machine has other work.
+second again every 100 ms; those of STATEFUL read each frame once, a step every 30 ms (with fresh
+weights: their speed does not depend on them). All by torch and by onnxruntime, log-mel included.
+The command is timed from its start to the end of a recording of two seconds, as many times as
+--starts says; the lowest counts, for the machine has other work.
 """
 
 import argparse
