@@ -5,7 +5,8 @@ Independent of pytest: `plugin.py` drives it. `judge` turns the outcome of a che
 
 1. The definitions of the check's task, as written, use no name that the task forbids; otherwise
    the check ends before anything runs.
-2. All of the student's definitions are there, not only those of the task.
+2. All of the student's definitions are there, not only those of the task; loops and calls outside
+   of functions only where the task or one that it builds on uses them, for they may not end.
 3. Our answers replace earlier tasks that this one builds on and that lost points, so a mistake
    costs once. A check of trained weights that then loses points also runs with the student's own
    definitions, with which they were trained, and the better result counts.
@@ -41,6 +42,7 @@ from grader.sandbox import Code, Sandbox, Session
 from grader.sandbox.remote import RemoteStudent
 from grader.submission.contents import Piece, Submission
 from grader.submission.statements import Effort, parse
+from kws.course.may_run import is_harmless
 from kws.course.used_names import ParsedSource, Use, reachable, uses_in
 
 OURS = "the grader failed, not your answer: no points are lost, and a person will review it"
@@ -276,12 +278,28 @@ def student_program(run: GradingRun, check: Check, seed: int | None = None) -> C
     expect_own_work(pieces, task.forbidden, task.names, others, assignment.number)
     failed = () if run.own_definitions else run.failed_tasks(check)
     references = [piece for one in failed for piece in _reference(assignment.number, one)]
+    own = {
+        *task.names,
+        *(n for one in needed(assignment, task.id) for n in assignment.task(one).names),
+    }
+    replaced = {name for piece in references for name in piece.names}
     return Code(
-        pieces=pieces,
+        pieces=_running(pieces, own - replaced, {*others} - own | replaced),
         references=tuple(references),
         forbidden=task.forbidden,
         seed=run.seed.number(f"run {check.id}") % 2**32 if seed is None else seed,
     )
+
+
+def _running(pieces: tuple[Piece, ...], own: set[str], others: set[str]) -> tuple[Piece, ...]:
+    """Definitions, and of loops and calls outside of functions those that only `others` use not."""
+    parts = parsed(pieces)
+    if all(is_harmless(part.node) for part in parts):
+        return pieces
+    theirs = reachable(parts, others)[1]
+    names = {name for part in parts for name in part.names}
+    kept, _ = reachable(parts, names - theirs | own, others)
+    return tuple(pieces[n] for n, part in enumerate(parts) if n in kept or is_harmless(part.node))
 
 
 @lru_cache(maxsize=1024)

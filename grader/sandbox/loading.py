@@ -17,6 +17,7 @@ from grader.core.outcomes import Reason
 from grader.sandbox.program import Code
 from grader.sandbox.student_errors import Rejection, explain, quote
 from grader.submission.contents import Piece
+from kws.course.may_run import limited
 
 FUTURE = 0x1FF0000  # compiler flags that `from __future__ import …` sets
 MODULE = "student"  # as which the definitions see themselves
@@ -81,16 +82,21 @@ class Namespace:
         try:
             self._execute(piece)
         except BaseException as error:
-            names = [name for name in piece.names if name not in piece.changes]
+            names = [name for name in piece.names if self._is_due(name, piece)]
             what = f"the definition of {' and '.join(names)}" if names else piece.where
             rejection = self._not_begun(error, piece, names) or self.explain(error, what)
             if rejection.reason is Reason.ERROR:
                 rejection = Rejection(Reason.MISSING, rejection.message, rejection.hint)
             self.failures.update({name: rejection for name in names})
             return not isinstance(error, NameError)
-        for name in set(piece.names) - set(piece.changes):
-            self.failures.pop(name, None)
+        for name in piece.names:
+            if name in self.values:
+                self.failures.pop(name, None)
         return True
+
+    def _is_due(self, name: str, piece: Piece) -> bool:
+        """Whether a piece has to define a name: no other one did."""
+        return name not in piece.changes or name not in self.values
 
     def _not_begun(
         self, error: BaseException, piece: Piece, names: Sequence[str]
@@ -122,7 +128,8 @@ class Namespace:
         text = "\n" * (piece.line - 1) + piece.source
         code = compile(text, piece.where, "exec", flags=self.flags, dont_inherit=True)
         self.flags |= code.co_flags & FUTURE
-        exec(code, self.values)
+        with limited():
+            exec(code, self.values)
 
 
 def show_lines(pieces: Sequence[Piece]) -> None:

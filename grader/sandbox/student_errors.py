@@ -12,6 +12,7 @@ import types
 
 from grader.core.outcomes import Reason
 from grader.core.text import one_line
+from kws.course.may_run import TooLong
 from kws.errors import is_out_of_memory
 
 MOST_WORDS, MOST_KIND = 200, 80  # characters of an exception's message, and of its type
@@ -46,6 +47,8 @@ def explain(error: BaseException, what: str, source_files: frozenset[str]) -> Re
         subject = "" if inner in ("", "<module>", what) else f"{what} needs {inner}: "
         start = subject or f"{what}: "
         return Rejection(Reason.NOT_STARTED, f"{start}{todo} is still to be done")
+    if isinstance(error, TooLong):
+        return Rejection(Reason.MISSING, f"{what} was {words}", hint)
     no_memory = isinstance(error, MemoryError) or is_out_of_memory(RuntimeError(words))
     if no_memory or "bad_alloc" in words:
         return Rejection(Reason.MEMORY, f"{what} asked for {TOO_MUCH}", hint)

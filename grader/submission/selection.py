@@ -70,7 +70,7 @@ def examine(
             prose=prose,
             names=tuple(dict.fromkeys(names_of(each.node))),
             runs=is_harmless(each.node),
-            changes=tuple(dict.fromkeys(changes_of(each.node))),
+            changes=tuple(dict.fromkeys((*changes_of(each.node), *each.drawn))),
         )
         for each in statements
     ]

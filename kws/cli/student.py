@@ -168,7 +168,7 @@ def check(
 
 def show_raised(out: "Console", raised: "Sequence[RaisedCell]") -> None:
     for each in raised:
-        out.print(f"{mark_of('error')} {each.name} raised {each.text}")
+        out.print(f"{mark_of('error')} {each.name}: {each.text}")
         if each.where != each.name:
             out.print(f"  {each.where}")
 

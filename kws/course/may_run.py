@@ -5,12 +5,15 @@ imports, functions, classes, and assignments whose right side calls nothing or o
 cheap things; `Layer.forward = f`, `TABLE.update(a=3)` and `setattr(Layer, "forward", f)` with such
 values; `if`, `try` and `match` around only such. What an answer needs runs besides (follow
 `used_names`): an assignment as in `TABLE = make_table(80)`, and what changes something of the
-submission's own, as in `TABLE.fill_(2)`, a loop, or `with torch.no_grad(): …`, but no training.
+submission's own, as in `TABLE.fill_(2)`, a loop, or `with torch.no_grad(): …`, but no training;
+with what is drawn the seed before it, as in `torch.manual_seed(0)`. What runs too long is stopped.
 """
 
 import ast
+import signal
 import symtable
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from functools import lru_cache
 
 PURE = {
@@ -43,6 +46,35 @@ SETTINGS = {"F", "init", "nn", "plt", "random", "sys"}  # modules, besides those
 FILLS = ("copyto", "fill", "heap", "init", "insort", "put", "reset", "set", "shuffle")
 TRAINS = {"backward", "step", "fit", "savefig", "show"}  # methods in trainings and plots
 Definition = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)
+MOST_SECONDS = 10.0  # of processor time for a statement outside of functions
+
+
+class TooLong(BaseException):  # `except Exception` of the statement's does not stop it
+    """A statement outside of functions ran too long, as `while True` does."""
+
+
+@contextmanager
+def limited() -> Iterator[None]:
+    """Raise TooLong inside after MOST_SECONDS of processor time, or thrice that by the clock."""
+
+    def stop(*_: object) -> None:
+        words = f"stopped after {MOST_SECONDS:g} s, as when it is graded: does this end?"
+        raise TooLong(f"{words} What takes longer must not be outside of functions")
+
+    clocks = {
+        signal.SIGPROF: (signal.ITIMER_PROF, MOST_SECONDS),
+        signal.SIGALRM: (signal.ITIMER_REAL, 3 * MOST_SECONDS),
+    }
+    before = {number: signal.signal(number, stop) for number in clocks}
+    try:
+        for clock, limit in clocks.values():
+            signal.setitimer(clock, limit)
+        yield
+    finally:
+        for clock, _ in clocks.values():
+            signal.setitimer(clock, 0)
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 def names_of(node: ast.stmt) -> Iterator[str]:
@@ -96,6 +128,24 @@ def changes_of(node: ast.stmt) -> Iterator[str]:
             called = {n.func for n in ast.walk(node.iter) if isinstance(n, ast.Call)}
             over = (n for n in ast.walk(node.iter) if isinstance(n, ast.Name) and n not in called)
             yield from (n.id for n in over)  # `for p in LAYER.parameters(): p.fill_(1)`
+
+
+def drawn_after(body: Sequence[ast.stmt]) -> Iterator[tuple[str, ...]]:
+    """For each statement that sets a seed what is drawn up to the next one: nothing for others."""
+    drawn: list[str] = []
+    found = []
+    for node in reversed(body):
+        found.append(tuple(drawn) if (seeds := _seeds(node)) else ())
+        drawn = [] if seeds else [*drawn, *(() if is_harmless(node) else names_of(node))]
+    return reversed(found)
+
+
+def _seeds(node: ast.stmt) -> bool:
+    """`torch.manual_seed(0)`, `np.random.seed(0)`, `seed_everything(0)`."""
+    match node:
+        case ast.Expr(value=ast.Call(func=ast.Name(id=name) | ast.Attribute(attr=name))):
+            return "seed" in name
+    return False
 
 
 def _targets(node: ast.Assign | ast.AnnAssign | ast.AugAssign) -> list[ast.expr]:

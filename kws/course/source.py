@@ -17,7 +17,7 @@ from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
 
-from kws.course.may_run import Definition, changes_of, names_of, root_of
+from kws.course.may_run import Definition, changes_of, drawn_after, names_of, root_of
 
 RUNS_CODE = re.compile(r"%%(?:time|timeit|capture|prun)\b")  # cell magics around Python
 PROMPT = re.compile(r"(?:In ?\[\d*\]: ?|>>> ?|\.\.\. ?|   \.\.\.: ?)")  # Jupyter takes them off
@@ -39,11 +39,15 @@ def parse(source: str) -> ast.Module:
 
 @dataclass(frozen=True, kw_only=True)
 class Statement:
-    """A top-level statement of a cell, its text with decorators, and the line it begins on."""
+    """A top-level statement of a cell, its text with decorators, and the line it begins on.
+
+    `drawn` are the names that it draws numbers for, if it sets a seed.
+    """
 
     node: ast.stmt
     source: str
     line: int
+    drawn: tuple[str, ...] = ()
 
 
 def statements_of(tree: ast.Module, source: str, shift: int = 0) -> tuple[Statement, ...]:
@@ -58,7 +62,7 @@ def statements_of(tree: ast.Module, source: str, shift: int = 0) -> tuple[Statem
             encoded[number] = lines[number - 1].encode()  # a column counts bytes
         return encoded[number][begin:end].decode()
 
-    for node in body:
+    for node, drawn in zip(body, drawn_after(body), strict=True):
         first = min([node.lineno, *(d.lineno for d in getattr(node, "decorator_list", ()))])
         last = node.end_lineno or node.lineno
         kept = lines[first - 1 : last]
@@ -68,7 +72,8 @@ def statements_of(tree: ast.Module, source: str, shift: int = 0) -> tuple[Statem
             kept = textwrap.dedent("\n".join(kept)).split("\n")
         elif node.col_offset and first == node.lineno:
             kept[0] = cut(first, node.col_offset, node.end_col_offset if first == last else None)
-        found.append(Statement(node=node, source="\n".join(kept), line=first + shift))
+        text = "\n".join(kept)
+        found.append(Statement(node=node, source=text, line=first + shift, drawn=drawn))
     return tuple(found)
 
 

@@ -228,6 +228,7 @@ def _statements(source: str, where: str) -> list[ParsedSource]:
         # a training or a plot, in a cell without a definition, changes nothing for an answer
         for plain in [defines or is_harmless(each) or isinstance(each, BLOCKS)]
         for changes in [tuple(changes_of(each)) if plain and not trains(each) else ()]
+        for changes in [(*changes, *statement.drawn)]
     ]
 
 

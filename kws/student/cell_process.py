@@ -4,6 +4,7 @@
     {"cell": 7, "name": "cell [3] `def attend`"}      a cell begins
     {"check": "2.1-…", "state": "pass", "text": …, "hint": …, "where": …, "printed": …}
     {"raised": 7, "text": …, "where": …}              a cell without checks raised an error
+    {"stopped": 7, "text": …, "where": …}             a statement of an answer ran too long
     {"weights": "why they do not fit, or nothing"}    if a job names a model and its weights
     {"done": true}                                    or {"broken": "why nothing could run"}
 
@@ -27,16 +28,18 @@ import sys
 import traceback
 import types
 import warnings
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import redirect_stderr, redirect_stdout, suppress
+from collections.abc import Callable, Mapping, Sequence, Set
+from contextlib import nullcontext, redirect_stderr, redirect_stdout, suppress
 from dataclasses import dataclass
 from typing import Any
 
 from kws.course.may_run import (
     BLOCKS,
     Definition,
+    TooLong,
     changes_of,
     is_harmless,
+    limited,
     names_of,
     set_by,
     trains,
@@ -103,13 +106,17 @@ class Kernel:
     """A namespace in which the cells of one notebook run, in order."""
 
     def __init__(
-        self, report: Callable[[object], None], names: Mapping[int, str] | None = None
+        self,
+        report: Callable[[object], None],
+        names: Mapping[int, str] | None = None,
+        whole: bool = False,
     ) -> None:
         from kws.course.checking import forget_checks
 
         forget_checks()
         self.report = report
         self.names = names or {}  # what a reader calls the cells
+        self.whole = whole  # nothing is stopped: trainings run
         self.module = types.ModuleType("__main__")
         self.jupyter = Jupyter()
         vars(self.module).update(display=lambda *shown, **options: None)
@@ -140,7 +147,7 @@ class Kernel:
         if mode == "definitions":
             for each in statements_of(tree, source):
                 changes = () if trains(each.node) else changes_of(each.node)
-                names = stored(each.node), frozenset(changes)
+                names = stored(each.node), frozenset((*changes, *each.drawn))
                 self.define(CellStatement(each.node, each.source, number, *names))
             return
         if mode == "whole":
@@ -156,14 +163,24 @@ class Kernel:
 
     def run_all(self, body: list[ast.stmt], name: str) -> BaseException | None:
         for position, node in enumerate(body):
-            if error := self.execute(node, name):
+            error = self.execute(node, name, limit=not self.whole)
+            if isinstance(error, TooLong):
+                self.stop(error, stored(node), name)
+            elif error:
                 finding = self.finding(error, name)
                 lost = {each for later in body[position:] for each in stored(later)}
                 self.failed |= dict.fromkeys(lost - vars(self.module).keys(), finding)
                 return error
-            for each in stored(node):
+            for each in stored(node) & vars(self.module).keys():
                 self.failed.pop(each, None)
         return None
+
+    def stop(self, error: TooLong, names: Set[str], name: str) -> None:
+        """Report a statement that ran too long; the cell goes on after it."""
+        finding = self.finding(error, name)
+        where = finding["where"]
+        self.report({"stopped": int(name[6:-1]), "text": finding["text"], "where": where})
+        self.failed |= dict.fromkeys(names - vars(self.module).keys(), finding)
 
     def define(self, statement: CellStatement) -> None:
         """Run a statement between the answers if it may run, or keep it for `supply`."""
@@ -178,11 +195,13 @@ class Kernel:
 
     def attempt(self, statement: CellStatement) -> None:
         """Run a statement; one that needs what was left out is left out with it."""
-        error = self.execute(statement.node, f"<cell {statement.cell}>")
+        error = self.execute(statement.node, f"<cell {statement.cell}>", limit=True)
         for each in statement.names:
             self.left_out.pop(each, None)
         waits = isinstance(error, NameError) and error.name in self.left_out
-        if waits or (error and isinstance(statement.node, BLOCKS)):
+        if isinstance(error, TooLong):
+            self.stop(error, statement.names, f"<cell {statement.cell}>")
+        elif waits or (error and isinstance(statement.node, BLOCKS)):
             self.left_out |= dict.fromkeys(statement.names, statement.cell)
             self.postponed.add(statement)
         elif error:
@@ -235,10 +254,11 @@ class Kernel:
 
         torch.manual_seed(0)
 
-    def execute(self, node: ast.stmt, name: str) -> BaseException | None:
+    def execute(self, node: ast.stmt, name: str, limit: bool = False) -> BaseException | None:
         try:
             code = compile(ast.Module([node], []), name, "exec", dont_inherit=True)
-            exec(code, vars(self.module))
+            with limited() if limit else nullcontext():
+                exec(code, vars(self.module))
         except BaseException as error:  # SystemExit, too, is reported as an error
             return error
         return None
@@ -248,6 +268,8 @@ class Kernel:
         from kws.course.checking import TODO, NotStarted, Unmet
 
         found = {"state": "error", "text": describe(error), "hint": "", "where": ""}
+        if isinstance(error, TooLong):
+            found["text"] = str(error)
         if isinstance(error, NotStarted):
             return found | {"state": "todo", "text": error.status}
         if isinstance(error, Unmet):
@@ -406,7 +428,7 @@ def serve_job(still_wanted: Callable[[], bool] = lambda: True) -> None:
     warnings.simplefilter("ignore")
     sys.stdout = sys.stderr = Printed()
     names = {int(cell["number"]): str(cell["name"]) for cell in job["cells"]}
-    kernel = Kernel(report, names)
+    kernel = Kernel(report, names, job.get("whole", False))
     sys.modules["__main__"] = kernel.module
     for cell in job["cells"]:
         report({"cell": cell["number"], "name": cell["name"]})

@@ -125,12 +125,13 @@ def run_checks(
 ) -> list[CheckOutcome]:
     """The checks of `target` on the notebook at `path`, in the order of the course.
 
-    A `kernel` started in advance is used up. With `whole`, cells that raised are added to `raised`.
+    A `kernel` started in advance is used up. Cells that raised, with `whole`, or with a statement
+    that was stopped are added to `raised`.
     `notes` receives which of several definitions of an answer counts. UsageError: not a notebook.
     """
     wanted = [check for check in checks_released(target.assignment) if target.covers(check)]
     cells = plan(path, target, whole=whole, notes=notes)
-    job = {"folder": str(path.parent.resolve()), "cells": cells}
+    job = {"folder": str(path.parent.resolve()), "cells": cells, "whole": whole}
     names = {cell["number"]: cell["name"] for cell in cells}
     found: dict[str, CheckOutcome] = {}
     broken: list[RaisedCell] = [] if raised is None else raised
@@ -138,8 +139,11 @@ def run_checks(
     def handle(event: dict[str, Any]) -> None:
         if event.get("check") in wanted:
             found[event["check"]] = CheckOutcome(**event)
+        cell, text = event.get("stopped"), event.get("text", "")
         if whole and "raised" in event:
-            name, text, where = names[event["raised"]], event["text"], event["where"]
+            cell, text = event["raised"], f"raised {text}"
+        if cell is not None:
+            name, where = names[cell], event["where"]
             broken.append(RaisedCell(name=name, text=text, where=where))
 
     limit = seconds if seconds is not None else SECONDS_WHOLE if whole else SECONDS

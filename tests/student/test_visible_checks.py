@@ -148,7 +148,7 @@ def test_with_whole_every_cell_runs(folder):
     [outcome] = run_checks(folder["02"], target, whole=True, raised=raised)
     assert outcome.passed, outcome  # and in the notebook's own folder
     [cell] = raised
-    assert cell.text == "ZeroDivisionError: division by zero"
+    assert cell.text == "raised ZeroDivisionError: division by zero"
     assert cell.where.endswith(": 1 / 0")
 
 

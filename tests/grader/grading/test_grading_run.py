@@ -55,18 +55,13 @@ def test_every_ending_of_the_students_earns_nothing_and_keeps_its_reason(reason)
     assert (result.earned, result.reason, result.message) == (0, reason, "it stopped")
 
 
-@pytest.mark.parametrize(
-    "error",
-    [
-        Stopped(Reason.INFRASTRUCTURE, "the server is gone"),
-        KeyError("expected_logits"),
-        AssertionError("assert 3 == 4"),
-        TypeError("unsupported"),
-        RecursionError(),
-        MemoryError(),
-    ],
-    ids=lambda error: type(error).__name__,
-)
+FAULTS = [
+    kind("of 3") for kind in (KeyError, AssertionError, TypeError, RecursionError, MemoryError)
+]
+GONE = Stopped(Reason.INFRASTRUCTURE, "the server is gone")
+
+
+@pytest.mark.parametrize("error", [GONE, *FAULTS], ids=lambda error: type(error).__name__)
 def test_a_fault_of_ours_leaves_the_points_open_and_shows_no_value(error):
     result = judged(error)
     assert (result.earned, result.reason) == (None, Reason.INFRASTRUCTURE)
@@ -183,6 +178,18 @@ def test_tasks_that_failed_are_those_this_one_builds_on_and_references_are_given
     names = {name for piece in references for name in piece.names}
     assert "attend" in names
     assert "split_heads" not in names
+
+
+def test_a_loop_outside_of_functions_runs_for_the_tasks_that_use_it_and_not_for_ours(run):
+    run.submissions["02"] = replace(run.submissions["02"], pieces=pieces(CODE["loops"]))
+
+    def loops(task: str) -> bool:
+        program = student_program(run, a_check(task))
+        return any("while" in piece.source for piece in program.pieces)
+
+    assert [loops(task) for task in ("2.1-a", "2.2-c", "2.3-d")] == [True, False, True]
+    put(run, "2.1-a", Failure("off"))
+    assert not loops("2.3-d")
 
 
 def test_the_seed_of_a_check_follows_from_the_secret_one(run):

@@ -2,6 +2,7 @@
 
 import contextlib
 import itertools
+import json
 import random
 import signal
 import socket
@@ -16,6 +17,7 @@ from grader.sandbox import Limits, wire
 from grader.sandbox import connection as connection_module
 from grader.sandbox.connection import MOST, Connection, Ended
 from grader.sandbox.remote import RemoteModule
+from tests.grader.conftest import code_beside
 from tests.grader.sandbox.conftest import stopped
 
 LIMITS = Limits(seconds=0.5, message=1 << 20, memory=1 << 20)
@@ -77,28 +79,11 @@ def ticks(monkeypatch):
     monkeypatch.setattr(connection_module, "time", clock)
 
 
-@pytest.mark.parametrize(
-    "data",
-    [
-        b"\0" * 64,
-        random.Random(0).randbytes(64),
-        b"kws1" + b"\xff" * 60,
-        frame({"id": 1}),
-        frame({"id": 2, "value": 3}),
-        frame({"id": 1, "value": 3, "more": 4}),
-        frame({"id": 1, "value": 3, "error": 4}),
-        frame({"value": 3, "points": 100}),
-        frame([1, 2]),
-        frame(None),
-        frame({"id": 1, "error": None}),
-        frame({"id": 1, "error": ["error"]}),
-        frame({"id": 1, "error": ["full marks", "", ""]}),
-        frame({"id": 1, "error": ["tamper", "", ""]}),
-        frame({"id": 1, "error": ["infrastructure", "all yours", ""]}),
-        frame({"id": 1, "error": ["not run", "", ""]}),
-    ],
-    ids=lambda data: repr(data[:50]),
-)
+NOISE = [b"\0" * 64, random.Random(0).randbytes(64), b"kws1" + b"\xff" * 60]
+FRAMES = [frame(json.loads(text)) for text in code_beside(__file__)["frames"]]
+
+
+@pytest.mark.parametrize("data", [*NOISE, *FRAMES], ids=lambda data: repr(data[:50]))
 def test_an_answer_that_our_worker_does_not_give_is_tampering(against, data):
     connection = against(says(data))
     assert stopped(connection.ask, "f", op="x").reason is Reason.TAMPER

@@ -13,6 +13,7 @@ from grader.grading.grading_run import forbidden_uses
 from grader.sandbox.loading import Namespace
 from grader.sandbox.program import Code
 from grader.submission import read_submissions
+from kws.course import may_run
 from kws.course.notebooks import stem_of
 from kws.course.used_names import uses_of
 from kws.student.cell_process import Kernel
@@ -67,7 +68,8 @@ def with_the_grader(path) -> object:
 
 
 @pytest.mark.parametrize("name", ODD)
-def test_kws_check_and_the_grader_read_a_notebook_alike(folder, name):
+def test_kws_check_and_the_grader_read_a_notebook_alike(folder, name, monkeypatch):
+    monkeypatch.setattr(may_run, "MOST_SECONDS", 1.0)
     expected, sources = ODD[name]["gives"], ODD[name]["cells"].split("\n# %%\n")
     table = json.loads(released()["02"].read_text())
     check = next(each for each in table["cells"] if "2.1-attend-values" in "".join(each["source"]))
