@@ -123,12 +123,12 @@ def new_heads(data: Path, words: list[str]) -> dict[str, dict[str, Proportion]]:
         batches = list(evaluation_batches(split, trained.recipe, trained.normalizer))
         labels = torch.cat([batch.labels for batch in batches])
         parts[split.split] = embed(trained.model, batches), labels
-    (known, classes), (asked, truth) = parts["training"], parts["testing"]
+    (known, classes), (tested, truth) = parts["training"], parts["testing"]
     means = [known[classes == c].mean(dim=0) for c in range(len(trained.labels))]
     prototypes = CosineLogits(known.shape[1], len(means), scale=1.0)
     prototypes.weight.data = torch.stack(means)
     return {
-        name: score_words(head(asked).detach(), truth, len(means) - len(words))
+        name: score_words(head(tested).detach(), truth, len(means) - len(words))
         for name, head in (("--head-only", head_of(trained.model)), ("prototypes", prototypes))
     }
 
@@ -194,7 +194,7 @@ def main() -> None:
                 print(f"seed {seed}, {name}: {', '.join(texts)}", flush=True)
                 values = {key: each.as_dict() for key, each in figures.items()}
                 heads.append({"seed": seed, "head": name, **values})
-    for key in (False, True) if arguments.run else ():
+    for key in sorted({row["init"] for row in rows}):
         mean = sum(row["accuracy"] for row in rows if row["init"] == key) / arguments.seeds
         print(f"mean, {'--init' if key else 'from scratch'}: {percent(mean)} %")
     kind = {"benchmark": "own_words", "people": bool(arguments.people or arguments.english)}
