@@ -230,6 +230,7 @@ with check("1.3-power-by-hand", "a click has the same power at all frequencies")
     expected = [[[4.0, 4, 4], [4, 4, 4]]]
     expect_close("power_spectrum([[[2, 0, -2, 0]] * 2])", power_spectrum(x), expected)
 check_values("1.3-power-values", power_spectrum)
+check_values("1.3-power-dtype", power_spectrum)
 check_values("1.3-power-tone", power_spectrum)
 
 # %% [markdown]
@@ -402,6 +403,7 @@ with check("1.5-silence-by-hand", "silence is ln(floor), not minus infinity"):
     expect_close("log_mel(zeros)", log_mel(torch.zeros(1, 2 * HOP)), expected)
 check_values("1.5-log-mel-silence", log_mel)
 check_values("1.5-log-mel-values", log_mel)
+check_values("1.5-log-mel-alone", log_mel)
 check_values("1.5-log-mel-settings", log_mel)
 reference = torchaudio.transforms.MelSpectrogram(
     sample_rate=SAMPLE_RATE, n_fft=WINDOW, hop_length=HOP, n_mels=40, f_min=20.0

@@ -516,6 +516,7 @@ with check("2.6-encoder-counts", "three layers have three times the parameters o
     expect_equal("parameters of Encoder(6, 2, 5, num_layers=3)", three, 3 * one)
 check_values("2.6-encoder-count", Encoder)
 check_values("2.6-encoder-values", Encoder, load_encoder)
+check_values("2.6-encoder-padding", Encoder, load_encoder)
 
 # %% [markdown]
 # `nn.TransformerEncoder` makes its layers by `copy.deepcopy`: they start with *equal* weights, but

@@ -154,8 +154,9 @@ _ = below.set(xlabel="frame (10 ms)", ylabel="utterance", title="valid: bright i
 # The homework's sample code takes the mean over padding as well: then the length of the *longest*
 # utterance in a batch changes the vectors of all the others.
 #
-# **Contract.** `mean_pool(x, valid)`: x (B, T, D) float32, valid (B, T) bool, True at least once in
-# a row → (B, D) float32; x is not modified, and gradients flow to it. Use anything in torch.
+# **Contract.** `mean_pool(x, valid)`: x (B, T, D) float32, finite in the padding, too, valid (B, T)
+# bool, True at least once in a row → (B, D) float32; x is not modified, and gradients flow to it.
+# Use anything in torch.
 
 
 # %% tags=["export"]
@@ -171,7 +172,8 @@ def mean_pool(x, valid):
 
 # %% tags=["check"]
 with check("3.2-pool-by-hand", "the mean of 1, 6 and 2 is 3, for any padding"):
-    x, valid = torch.tensor([[[1.0], [6], [2], [99]]]), torch.tensor([[True, True, True, False]])
+    x = torch.tensor([[[1.0], [6], [2], [99], [42]]])
+    valid = torch.tensor([[True, True, True, False, False]])
     expect_close("mean_pool(x, valid)", mean_pool(x, valid), [[3.0]])
 check_values("3.2-pool-values", mean_pool)
 check_values("3.2-pool-padding", mean_pool)
@@ -349,6 +351,8 @@ with check("3.4-model-by-hand", "an utterance gets the same logits in any batch"
     short, long = torch.randn(93, 40), torch.randn(251, 40)
     alone, together = model(*collate([short])), model(*collate([short, long]))[:1]
     print(f"the logits change by {(alone - together).abs().max():.2g}")
+    twice = (model(*collate([short])) - alone).abs().max()
+    expect_between("the change of the logits in a second call", twice, 0, 1e-4)
     expect_between("the change of the logits", (alone - together).abs().max(), 0, 1e-4)
 
 # %% [markdown]

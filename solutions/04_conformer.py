@@ -317,7 +317,7 @@ with check("4.3-module-by-hand", "the convolution module agrees with pencil and 
     expect_close("module(x)", module(x), eighth * eighth.sigmoid(), atol=1e-4)
 check_values("4.3-convolution-count", ConvolutionModule)
 check_values("4.3-convolution-values", ConvolutionModule, load_convolution)
-check_values("4.3-convolution-training", ConvolutionModule, load_convolution)
+check_values("4.3-convolution-padding", ConvolutionModule, load_convolution)
 
 # %% [markdown]
 # **Think:** in training, a batch norm uses statistics of the whole batch. Do the logits of an

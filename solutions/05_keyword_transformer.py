@@ -403,6 +403,7 @@ with check("5.4-transformer-reads", "the classifier reads the cls token only"):
 check_values("5.4-transformer-without-layers", KeywordTransformer)
 check_values("5.4-transformer-count", KeywordTransformer)
 check_values("5.4-transformer-values", KeywordTransformer, load_transformer)
+check_values("5.4-transformer-modes", KeywordTransformer, load_transformer)
 
 # %% [markdown]
 # ## 5.5 Predict the parameter count

@@ -17,7 +17,8 @@ from torch import Tensor, nn
 from kws.torch_internals import TorchDispatchMode, WithoutSubclasses, tree_leaves
 
 PRODUCTS = ("mm", "addmm", "bmm", "baddbmm", "convolution")
-SPREADS = ("var", "std", "var_mean", "std_mean", "rsqrt")  # of a norm that is written by hand
+SPREADS = ("var", "std", "var_mean", "std_mean")  # of a norm that is written by hand
+ROOTS = ("sqrt", "rsqrt")  # of such a norm: one number for each vector
 FEW = 8  # tokens that an attention may have besides the frames
 FUSED = ("_native_multi_head_attention", "_transformer_encoder_layer_fwd")
 
@@ -46,8 +47,9 @@ class Operator:
     @property
     def normalizes(self) -> bool:
         """Does it normalize vectors (B, D), without a time axis?"""
-        named = "norm" in self.name or self.name in SPREADS
-        return named and sum(n > 1 for n in self.shape) == 2 and self.shape[0] > 1
+        named = "norm" in self.name or self.name in (*SPREADS, *ROOTS)
+        axes = 1 if self.name in ROOTS else 2
+        return named and sum(n > 1 for n in self.shape) == axes and self.shape[0] > 1
 
 
 class Operators(TorchDispatchMode):

@@ -114,6 +114,7 @@ NORMALIZED = {
     "by function": lambda m, x: m.last(F.layer_norm(x.mean(1), (D,))),
     "unit length": lambda m, x: m.last(F.normalize(x.mean(1), dim=1)),
     "by hand": lambda m, x: m.last(by_hand(x.mean(1))),
+    "by the root of a mean square": lambda m, x: m.last(m.rms(x.mean(1))),
     "with a time axis of one": lambda m, x: m.last(m.layer(x.mean(1, keepdim=True))),
     "with a hidden layer behind": lambda m, x: m.last(m.deep(m.layer(x.mean(1))).sigmoid()),
 }
@@ -121,15 +122,16 @@ NOT_NORMALIZED = {
     "none": lambda m, x: m.last(x.mean(1)),
     "after the classifier": lambda m, x: m.layer(m.last(x.mean(1))),
     "only at the start": lambda m, x: m.last(m.layer(x).mean(1)),
+    "frames alone": lambda m, x: m.last(m.rms(x).mean(1)),
     "a sigmoid": lambda m, x: m.last(m.deep(x.mean(1)).sigmoid()),
 }
 
 
 @pytest.mark.parametrize("name", [*NORMALIZED, *NOT_NORMALIZED])
 def test_a_norm_of_the_pooled_vector_is_found_in_any_style(name, x):
-    parts = {"layer": nn.LayerNorm(D), "batch": nn.BatchNorm1d(D), "deep": nn.Linear(D, D)}
+    parts = {"layer": nn.LayerNorm(D), "batch": nn.BatchNorm1d(D), "rms": nn.RMSNorm(D)}
     forward = (NORMALIZED | NOT_NORMALIZED)[name]
-    found = seen(forward, x, last=nn.Linear(D, D), **parts)
+    found = seen(forward, x, last=nn.Linear(D, D), deep=nn.Linear(D, D), **parts)
     assert found.normalizes_pooled == (name in NORMALIZED)
 
 

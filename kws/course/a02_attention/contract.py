@@ -240,19 +240,25 @@ def layer_count(draw, D, H, E, EncoderLayer):
 
 @trial("2.6", public={**LAYER, "N": 3}, hidden={**LAYER_HIDDEN, "N": 4})
 def encoder_values(draw, B, T, H, K, E, N, Encoder, load_encoder):
-    """an encoder equals its layers one after the other, with and without padding."""
+    """an encoder equals its layers one after the other."""
     D = H * K
     encoder = Encoder(D, H, E, N)
     load_encoder(encoder, [layer_weights(draw, D, E) for _ in range(N)])
     x = draw(B, T, D).requires_grad_()
-    yield "encoder(x)", encoder(x)
-    valid = valid_frames(B, T)
-    y = encoder(x, valid)[valid]
-    yield "encoder(x, valid), real frames", y
+    y = encoder(x)
+    yield "encoder(x)", y
     (y * draw(*y.shape)).sum().backward()
     yield "the gradient of x", x.grad
     silent = sum(p.grad is None or not bool(p.grad.any()) for p in encoder.parameters())
     yield "parameters without a gradient", silent
+
+
+@trial("2.6", public={**LAYER, "N": 3}, hidden={**LAYER_HIDDEN, "N": 4})
+def encoder_padding(draw, B, T, H, K, E, N, Encoder, load_encoder):
+    """the real frames of an utterance are the same alone and in a padded batch."""
+    encoder = Encoder(H * K, H, E, N)
+    load_encoder(encoder, [layer_weights(draw, H * K, E) for _ in range(N)])
+    yield from padded_as_alone(encoder, draw(B, T, H * K))
 
 
 @trial("2.6", public={"D": 6, "H": 2, "E": 5, "N": 3}, hidden={"D": 15, "H": 3, "E": 7, "N": 4})

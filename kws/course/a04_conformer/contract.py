@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 from kws.course.a02_attention.contract import (
@@ -158,32 +159,36 @@ def depthwise_count(draw, D, K, DepthwiseConv):
 
 @trial("4.3", public={"B": 3, "T": 9, "D": 4, "K": 7}, hidden={"B": 4, "T": 11, "D": 6, "K": 9})
 def convolution_values(draw, B, T, D, K, ConvolutionModule, load_convolution):
-    """the convolution module equals figure 2 of the paper, with and without padding."""
+    """the convolution module equals figure 2 of the paper, in evaluation and in training."""
     module = ConvolutionModule(D, K)
     load_convolution(module, convolution_weights(draw, D, K))
     module.eval()
-    x, valid = draw(B, T, D).requires_grad_(), valid_frames(B, T)
-    yield "module(x)", module(x)
-    y = real(module(x, valid), valid)
-    yield "module(x, valid), real frames", y
-    yield "the same with other padding", real(module(loud(x, valid), valid), valid)
+    x = draw(B, T, D).requires_grad_()
+    y = module(x)
+    yield "module(x)", y
     (y * draw(*y.shape)).sum().backward()
     yield "the gradient of x", x.grad
     yield "x after the call (modified in place?)", x
+    for step in ("first", "second"):
+        yield f"module(x), training, {step} batch", module.train()(draw(B, T, D))
+    yield "module(x), evaluation after two batches of training", module.eval()(x)
 
 
 @trial("4.3", public={"B": 3, "T": 9, "D": 4, "K": 7}, hidden={"B": 4, "T": 11, "D": 6, "K": 9})
-def convolution_training(draw, B, T, D, K, ConvolutionModule, load_convolution):
-    """in training, the batch norm takes its statistics from real frames only."""
-    module = ConvolutionModule(D, K)
-    load_convolution(module, convolution_weights(draw, D, K))
-    valid = valid_frames(B, T)
-    for step in ("first", "second"):
-        x = loud(draw(B, T, D), valid)
-        y = real(module.train()(x, valid), valid)
-        yield f"module(x, valid), training, {step} batch, real frames", y
-    yield "module(x), training", module(x)
-    yield "module(x), evaluation after three batches of training", module.eval()(x)
+def convolution_padding(draw, B, T, D, K, ConvolutionModule, load_convolution):
+    """no real frame depends on the padding, neither in evaluation nor in training."""
+    x, valid = draw(B, T, D), valid_frames(B, T)
+    weights, found = convolution_weights(draw, D, K), []
+    for padding in (0, 2):  # frames of padding more, and other ones
+        module = ConvolutionModule(D, K)
+        load_convolution(module, weights)
+        if not padding:
+            yield from padded_as_alone(module.eval(), x)
+        longer, real_ones = F.pad(x, (0, 0, 0, padding)), F.pad(valid, (0, padding))
+        y = module.train()(loud(longer, real_ones) if padding else x, real_ones)[real_ones]
+        found.append(torch.cat([y, module.eval()(x).flatten(0, 1)]))
+    what = "the change of real frames with other and more padding, in training and after it"
+    yield what, found[1] - found[0]
 
 
 @trial("4.3", public={"D": 4, "K": 7}, hidden={"D": 6, "K": 9})

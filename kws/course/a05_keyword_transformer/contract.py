@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import torch
+from torch import Tensor
 
 from kws.course.a02_attention.contract import count
 from kws.course.a04_conformer.contract import without_gradient
@@ -176,11 +177,11 @@ def token_start(draw, N, D, ClassToken):
 # 5.4
 
 
-@trial(
-    "5.4",
-    public={"C": 5, "channels": (2, 3), "strides": (4, 3), "bands": 6, "frames": 9, "L": 3},
-    hidden={"C": 7, "channels": (3, 4), "strides": (3, 5), "bands": 5, "frames": 7, "L": 2},
-)
+KEYWORDS = {"C": 5, "channels": (2, 3), "strides": (4, 3), "bands": 6, "frames": 9, "L": 3}
+KEYWORDS_HIDDEN = {"C": 7, "channels": (3, 4), "strides": (3, 5), "bands": 5, "frames": 7, "L": 2}
+
+
+@trial("5.4", public=KEYWORDS, hidden=KEYWORDS_HIDDEN)
 def transformer_values(
     draw, C, channels, strides, bands, frames, L, KeywordTransformer, load_transformer
 ):
@@ -188,28 +189,50 @@ def transformer_values(
     D, H, E = 6, 2, 7
     mel = draw(3, *CLIP)
     for columns, positions in ((False, False), (True, True), (False, True)):
-        N = frames if columns else frames * bands
-        width = channels[1] * (bands if columns else 1)
         model = KeywordTransformer(C, channels, strides, columns, positions, D, H, E, L)
         kind = f"columns={columns}, positions={positions}"
         yield f"the shape of model(mel) with {kind}", list(model(mel).shape)
-        weights = {
-            "stem": stem_weights(draw, channels),
-            "widen": draw.weights(weight=(D, width), bias=(D,)),
-            "reader": token_weights(draw, D, N if positions else None),
-            "layers": [encoder_layer_weights(draw, D, E) for _ in range(L)],
-            "classify": draw.weights(weight=(C, D), bias=(C,)),
-        }
-        load_transformer(model, weights)
-        same = torch.equal(model(mel), model(mel))
-        yield f"is model(mel) with {kind} the same in a second call, in training mode?", same
-        logits = model(mel)
-        yield f"a new model(mel) with {kind}, which is in training mode,", logits
+        tokens = (frames, bands) if columns else (frames * bands, 1)
+        load_transformer(model, keyword_weights(draw, C, channels, *tokens, positions, L))
+        logits = model.eval()(mel)
+        yield f"model(mel) with {kind}, in evaluation mode,", logits
         (logits * draw(*logits.shape)).sum().backward()
         yield "parameters without a gradient", sum(p.grad is None for p in model.parameters())
-        model.eval()
-        yield f"model(mel) with {kind}, in evaluation mode,", model(mel)
-        yield f"model(mel) of one clip alone, with {kind},", model(mel[:1])
+
+
+def keyword_weights(draw, C, channels, N, bands, positions, L):
+    """Known weights for N tokens of so many bands, with D = 6 and E = 7."""
+    return {
+        "stem": stem_weights(draw, channels),
+        "widen": draw.weights(weight=(6, channels[1] * bands), bias=(6,)),
+        "reader": token_weights(draw, 6, N if positions else None),
+        "layers": [encoder_layer_weights(draw, 6, 7) for _ in range(L)],
+        "classify": draw.weights(weight=(C, 6), bias=(C,)),
+    }
+
+
+def differ(one: Tensor, other: Tensor) -> bool:
+    """Whether logits differ by more than rounding."""
+    return bool(((one - other).abs() > 1e-4).any())
+
+
+@trial("5.4", public=KEYWORDS, hidden=KEYWORDS_HIDDEN)
+def transformer_modes(
+    draw, C, channels, strides, bands, frames, L, KeywordTransformer, load_transformer
+):
+    """a clip is classified by itself; in training the batch norm of the stem sees all clips."""
+    model = KeywordTransformer(C, channels, strides, False, False, 6, 2, 7, L)
+    load_transformer(model, keyword_weights(draw, C, channels, frames * bands, 1, False, L))
+    mel = draw(3, *CLIP)
+    trained = model(mel)
+    yield "the shape of model(mel)", list(trained.shape)
+    same, change = torch.equal(trained, model(mel)), differ(model(mel[:2]), trained[:2])
+    y = model.eval()(mel)
+    yield "do two clips have other logits?", differ(y[0], y[1])
+    yield "the change of the logits of a clip alone, in evaluation mode", model(mel[:1]) - y[:1]
+    yield "is model(mel) the same in a second call, in training mode?", same
+    yield "do the logits of a clip change with the other clips, in training mode?", change
+    yield "mel after the calls (modified in place?)", mel
 
 
 @trial("5.4", public={"C": 5}, hidden={"C": 7})
