@@ -41,7 +41,7 @@ from kws.errors import UsageError
 from kws.files import atomic_path, write_bytes
 from kws.inference.onnx_rnn import OPSET, for_onnx
 from kws.inference.onnx_tools import open_session, quiet, require_onnx
-from kws.inference.torch_stream import TorchStream, step_logits
+from kws.inference.torch_stream import TorchStream
 from kws.models.causal import describe_state
 from kws.training.checkpoint import Trained
 from kws.training.recipe import to_toml
@@ -73,20 +73,6 @@ def export_onnx(trained: Trained, out: str | Path) -> float:
     )
 
 
-class StepGraph(nn.Module):
-    """Steps of `trained`, with its state as separate inputs and outputs."""
-
-    def __init__(self, trained: Trained):
-        super().__init__()
-        self.model, self.trained = trained.model, trained
-
-    def forward(self, features: Float[Tensor, "1 T F"], *state: Tensor) -> tuple[Tensor, ...]:
-        """Features, not normalized, and state -> logits (S, C) and state."""
-        traced = dataclasses.replace(self.trained, model=self.model)  # GRUs of ONNX in it
-        logits, after = step_logits(traced, features, state)
-        return logits[0], *after
-
-
 def export_step(trained: Trained, out: str | Path) -> float:
     """Write the steps of a model with state to `out`, once they give what torch gives.
 
@@ -94,12 +80,12 @@ def export_step(trained: Trained, out: str | Path) -> float:
     is missing, or the two differ.
     """
     stream = TorchStream(trained)
-    if not stream.step_frames:
+    if stream.steps is None:
         raise UsageError(
             f"{trained.path or 'the model'}: {trained.recipe.model.name} has no state to step "
             "with: leave --step out, or train keywords-causal"
         )
-    state, size, graph = stream.start(), stream.step_frames, StepGraph(trained).eval()
+    state, size, graph = stream.start(), stream.step_frames, stream.steps.eval()
     generator = torch.Generator().manual_seed(0)
     frames = torch.randn(2, 1, STEPS * size, stream.num_features, generator=generator) * 3 - 5
     with torch.inference_mode():

@@ -32,11 +32,7 @@ from kws.errors import UsageError
 from kws.inference.export import write_graph
 from kws.inference.onnx_rnn import OPSET
 from kws.inference.onnx_tools import open_session
-from kws.inference.small_graph import (
-    with_separate_window,
-    with_short_names,
-    with_small_weights,
-)
+from kws.inference.small_graph import with_separate_window, with_short_names, with_small_weights
 from kws.inference.streaming import MARGIN
 from kws.models.causal import CausalModel, describe_state
 from kws.training.new_head import split_head

@@ -17,7 +17,6 @@ H width of the encoder   C classes
 
 import math
 from dataclasses import dataclass
-from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -78,7 +77,7 @@ def causal_blocks(config: CausalConfig) -> tuple[nn.ModuleList, int]:
     return nn.ModuleList(CausalBlock(*each) for each in ends), width
 
 
-def describe_state(state: State) -> list[dict[str, Any]]:
+def describe_state(state: State) -> list[dict[str, object]]:
     """Shape of each part in front of the first step, and what fills it: null for −∞, as JSON."""
     return [{"shape": [*x.shape], "fill": None if x.isinf().any() else 0} for x in state]
 
