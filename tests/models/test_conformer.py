@@ -7,11 +7,7 @@ from torch import nn
 
 from benchmarks.interop import load_conformer
 from kws.models.conformer import Conformer, ConformerLayer, ConvolutionModule
-<<<<<<< HEAD
 from kws.models.counts import conformer_layer, count_parameters
-=======
-from kws.models.counts import CONVOLUTION_MODULE, Formula, conformer_layer, count_parameters
->>>>>>> main
 from kws.models.positional import RelativeSelfAttention, SinusoidalPositions
 from kws.models.transformer import TransformerEncoder
 from tests.tolerances import ROUNDING, SAME_SUMS
