@@ -1,6 +1,6 @@
 """Misses against false alarms of a model at every threshold, on streams to choose on and to test.
 
-    python benchmarks/operating_points.py RECORDINGS [MODEL] [--trigger hop_ms=30,...]
+    python benchmarks/operating_points.py RECORDINGS [MODEL] [--trigger hop_ms=30,...] [--test-only]
 
 MODEL is `keywords`, or a run. To choose on: two hours of streams of the validation speakers of
 speech_commands_people (seed 1), and 24 embedded voices that read the prose of README and docs. To
@@ -85,6 +85,7 @@ def main() -> None:
     parser.add_argument("--trigger", default="")
     parser.add_argument("--minutes", type=float, default=60)
     parser.add_argument("--sentences", type=int, help="read only so many")
+    parser.add_argument("--test-only", action="store_true", help="nothing to choose on")
     chosen = parser.parse_args()
     torch.set_num_threads(1)
     trained, trigger = load_model(chosen.model), parse_trigger(chosen.trigger)
@@ -94,7 +95,8 @@ def main() -> None:
         scratch, streams = Path(folder), {}
         people = gather(chosen.recordings, scratch / "people")
         excerpt = whole(chosen.recordings / "speech_commands_excerpt", scratch / "excerpt")
-        for data, split, seed in ((people, "validation", 1), (excerpt, "testing", 0)):
+        places = ((people, "validation", 1), (excerpt, "testing", 0))
+        for data, split, seed in places[chosen.test_only :]:
             made = make_streams(
                 scratch / split,
                 data,
@@ -106,13 +108,10 @@ def main() -> None:
                 partial=True,
             )
             streams[split] = list(score_recordings(model, made, trigger))
-        read = list(reading(prose()[: chosen.sentences], scratch))
-    speech = {
-        "reading": encode_speech(model, read, trigger.hop_ms),
-        "people": encode_speech(
-            model, list(sentences(chosen.recordings / "continuous_speech")), trigger.hop_ms
-        ),
-    }
+        spoken = {"people": list(sentences(chosen.recordings / "continuous_speech"))}
+        if not chosen.test_only:
+            spoken["reading"] = list(reading(prose()[: chosen.sentences], scratch))
+    speech = {name: encode_speech(model, each, trigger.hop_ms) for name, each in spoken.items()}
     for name, each in speech.items():
         print(f"{name}: {each.seconds / 60:.1f} minutes")
     rows = []

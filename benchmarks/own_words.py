@@ -1,12 +1,19 @@
 """What a pretrained body is worth with ten clips a word: `--init` and `--head-only`, or nothing.
 
-    python benchmarks/own_words.py RUN                     # other words of a language, embedded
-    python benchmarks/own_words.py RUN --people FOLDER     # FOLDER/<speaker>/<word>_<number>.wav
+    python benchmarks/own_words.py [RUN]                   # other words of a language, embedded
+    python benchmarks/own_words.py [RUN] --people FOLDER   # FOLDER/<speaker>/<word>_<number>.wav
+    python benchmarks/own_words.py --english RECORDINGS    # bed, cat, happy by people
 
 RUN is a run of `keywords` that knows 35 words. For each seed ten clips a word, of as many speakers,
 are drawn from the training speakers; all clips of the testing speakers are the test. The first
-two trainings have the same clips, steps and seed; only the weights they begin with differ. The
-third, `--head-only`, is on the model that comes with kws, and also has all other words.
+two trainings have the same clips, steps and seed; only the weights they begin with differ; without
+RUN they are left out. The others are last layers on the model that comes with kws, and also have
+all other words: `--head-only`, and prototypes, the nearest mean embedding of a class by the cosine
+(Snell et al. 2017, https://arxiv.org/abs/1703.05175, with the cosine of Vinyals et al. 2016). "Of
+the words alone" is the share that is right if silence and unknown cannot be answered.
+
+--english trains on validation clips of speech_commands_people and tests on speech_commands_excerpt,
+speakers whom the body was not trained on; it was trained on these three as other words, though.
 """
 
 import argparse
@@ -25,11 +32,15 @@ from kws.data.listing import read_listing
 from kws.data.protocols import own_protocol
 from kws.inference.evaluate import evaluate, load_split
 from kws.metrics import Proportion, percent
+from kws.models.classifier import CosineLogits
+from kws.training.batches import evaluation_batches
 from kws.training.checkpoint import load_model
 from kws.training.loop import fit
+from kws.training.new_head import embed, head_of
 from kws.training.recipe import load_recipe
 from kws.training.splits import load_splits
 
+ENGLISH = ("bed", "cat", "happy")
 GERMAN = ("ja", "nein", "hoch", "runter", "links", "rechts", "an", "aus", "halt", "los")
 CLIPS = 10  # of a word
 
@@ -98,25 +109,60 @@ def train(data: Path, words: list[str], init: Path | None, seed: int, epochs: in
     return found
 
 
-def new_head(data: Path, words: list[str]) -> tuple[Proportion, Proportion]:
-    """Accuracy on the testing speakers' words, and how many other words and silences are taken
-    for one of them; the last layer alone is trained."""
+def new_heads(data: Path, words: list[str]) -> dict[str, dict[str, Proportion]]:
+    """Of a softmax and of prototypes on the model that comes with kws: the testing speakers' words
+    that are right, with all answers and of the words alone, and clips of other words and silence
+    that are taken for one of them."""
     arguments = ["train", "keywords", "--data", data, "--words", ",".join(words), "--head-only"]
     out = data.parent / "head"
     assert run([str(each) for each in (*arguments, "--out", out)]) == 0
     trained = load_model(out)
-    found = evaluate(trained, load_split(trained, data, "testing"))[0]
     shutil.rmtree(out)
-    own = found.matrix[len(found.labels) - len(words) :]
-    right = int(found.matrix.diagonal()[-len(words) :].sum())
-    return Proportion(correct=right, n=int(own.sum())), found.false_accepts
+    parts = {}
+    for split in (load_splits(trained.recipe, data)[0], load_split(trained, data, "testing")):
+        batches = list(evaluation_batches(split, trained.recipe, trained.normalizer))
+        labels = torch.cat([batch.labels for batch in batches])
+        parts[split.split] = embed(trained.model, batches), labels
+    (known, classes), (tested, truth) = parts["training"], parts["testing"]
+    means = [known[classes == c].mean(dim=0) for c in range(len(trained.labels))]
+    prototypes = CosineLogits(known.shape[1], len(means), scale=1.0)
+    prototypes.weight.data = torch.stack(means)
+    return {
+        name: score_words(head(tested).detach(), truth, len(means) - len(words))
+        for name, head in (("--head-only", head_of(trained.model)), ("prototypes", prototypes))
+    }
+
+
+def score_words(logits: torch.Tensor, truth: torch.Tensor, first: int) -> dict[str, Proportion]:
+    """Figures of logits whose columns from `first` on are the words."""
+    given, is_word = logits.argmax(dim=1), truth >= first
+    alone = logits[:, first:].argmax(dim=1) + first
+    right, right_alone = ((each == truth)[is_word] for each in (given, alone))
+    taken = (given >= first)[~is_word]
+    found = {"words": right, "of the words alone": right_alone, "false accepts": taken}
+    return {name: Proportion(correct=int(x.sum()), n=len(x)) for name, x in found.items()}
+
+
+def english(recordings: Path, out: Path) -> Path:
+    """Clips of ENGLISH whose speakers the body was not trained on, and what else there is."""
+    people, excerpt = (recordings / f"speech_commands_{name}" for name in ("people", "excerpt"))
+    known = (people / "validation_list.txt").read_text().split()
+    tested = [f"{word}/{path.name}" for word in ENGLISH for path in (excerpt / word).iterdir()]
+    for name in sorted({*known, *tested}):
+        if name.partition("/")[0] in ENGLISH:
+            (out / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile((excerpt if name in tested else people) / name, out / name)
+    (out / "testing_list.txt").write_text("\n".join(sorted(tested)) + "\n")
+    (out / "validation_list.txt").write_text("")
+    return out
 
 
 def main() -> None:
     """Print a line a seed and kind, then one line of JSON."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("run", type=Path)
+    parser.add_argument("run", type=Path, nargs="?")
     parser.add_argument("--people", type=Path)
+    parser.add_argument("--english", type=Path)
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--epochs", type=int, default=40)
     arguments = parser.parse_args()
@@ -126,6 +172,11 @@ def main() -> None:
         if arguments.people:
             corpus = by_speaker(arguments.people, Path(scratch) / "people")
             words = sorted(read_listing(corpus).words)
+        elif arguments.english:
+            corpus, words = (
+                english(arguments.english, Path(scratch) / "en"),
+                [str(word) for word in ENGLISH],
+            )
         else:
             words = [str(word) for word in GERMAN]
             corpus = make_corpus(
@@ -133,20 +184,21 @@ def main() -> None:
             )
         for seed in range(arguments.seeds):
             data = few(corpus, words, seed, Path(scratch) / f"few-{seed}" / "data")
-            for name, init in (("from scratch", None), ("--init", arguments.run)):
+            bodies = (("from scratch", None), ("--init", arguments.run)) if arguments.run else ()
+            for name, init in bodies:
                 found = train(data, words, init, seed, arguments.epochs)
                 print(f"seed {seed}, {name}: {found}", flush=True)
                 rows.append({"seed": seed, "init": init is not None, **found.as_dict()})
-            found, accepted = new_head(data, words)
-            print(f"seed {seed}, --head-only: {found}, false accepts {accepted}", flush=True)
-            heads.append({"seed": seed, **found.as_dict(), "false_accepts": accepted.as_dict()})
-    means = {
-        key: sum(row["accuracy"] for row in rows if row["init"] == key) / arguments.seeds
-        for key in (False, True)
-    }
-    print(f"mean: from scratch {percent(means[False])} %, --init {percent(means[True])} %")
-    kind = {"benchmark": "own_words", "people": bool(arguments.people)}
-    print(json.dumps({**kind, "rows": rows, "head_only": heads}))
+            for name, figures in new_heads(data, words).items():
+                texts = (f"{key} {each}" for key, each in figures.items())
+                print(f"seed {seed}, {name}: {', '.join(texts)}", flush=True)
+                values = {key: each.as_dict() for key, each in figures.items()}
+                heads.append({"seed": seed, "head": name, **values})
+    for key in sorted({row["init"] for row in rows}):
+        mean = sum(row["accuracy"] for row in rows if row["init"] == key) / arguments.seeds
+        print(f"mean, {'--init' if key else 'from scratch'}: {percent(mean)} %")
+    kind = {"benchmark": "own_words", "people": bool(arguments.people or arguments.english)}
+    print(json.dumps({**kind, "rows": rows, "heads": heads}))
 
 
 if __name__ == "__main__":

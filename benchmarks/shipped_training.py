@@ -1,16 +1,17 @@
 """Train the model that comes with kws, kws/pretrained/keywords.pt, on clips of people.
 
-    python benchmarks/shipped_training.py RECORDINGS RUN --train
-    python benchmarks/shipped_training.py RECORDINGS RUN --end
+    python benchmarks/shipped_training.py RECORDINGS RUN --train [--more CLIPS]
+    python benchmarks/shipped_training.py RECORDINGS RUN --end [--more CLIPS]
     python benchmarks/shipped_training.py RECORDINGS RUN
 
 RECORDINGS has speech_commands_people/ (words, and lists of the speakers for validation) and
 speech_commands_excerpt/, of which only _background_noise_ is read here: its clips of words are part
-of the official test. The first command trains as the recipe keywords-stream says, the second goes
-on from its averaged weights, in RUN-end, as keywords-sentences says; both continue what was
-interrupted. The third writes the weights halfway between those at the end of RUN and of RUN-end
-(Wortsman et al. 2022, https://arxiv.org/abs/2109.01903), rounded to 16 bits. RUN may also be a
-checkpoint: a copy of kws/pretrained/keywords.pt, to train on.
+of the official test. CLIPS are more of the same, by `data_scripts/collect_clips.py`. The first
+command trains as the recipe keywords-stream says, the second goes on from its averaged weights, in
+RUN-end, as keywords-sentences says; both continue what was interrupted. The third writes the
+weights halfway between those at the end of RUN and of RUN-end (Wortsman et al. 2022,
+https://arxiv.org/abs/2109.01903), rounded to 16 bits. RUN may also be a checkpoint: a copy of
+kws/pretrained/keywords.pt, to train on.
 `benchmarks/shipped.py` measures them and writes their card. The third also writes keywords.onnx,
 the same weights as a graph for onnxruntime; --graph does that alone.
 """
@@ -42,13 +43,17 @@ RECIPE, THEN = "keywords-stream", "keywords-sentences"
 SMALLEST = 256  # numbers of a tensor that is worth a node of its own
 
 
-def gather(recordings: Path, out: Path) -> Path:
-    """A folder with the words of people and the background noise, as links."""
-    out.mkdir(parents=True, exist_ok=True)
-    parts = [*sorted((recordings / "speech_commands_people").iterdir())]
-    for part in (*parts, recordings / "speech_commands_excerpt" / "_background_noise_"):
-        if not (out / part.name).exists():
-            (out / part.name).symlink_to(part.resolve())
+def gather(recordings: Path, out: Path, more: Path | None = None) -> Path:
+    """A folder with the words of people, more clips of them, and the background noise, as links.
+
+    Without lists: the rule of the archive, which the lists of the people follow, divides them all.
+    """
+    clips = sorted((recordings / "speech_commands_people").glob("*/*_nohash_*"))
+    noises = (recordings / "speech_commands_excerpt" / "_background_noise_").iterdir()
+    for path in (*clips, *noises, *(more.glob("*/*_nohash_*") if more else ())):
+        (out / path.parent.name).mkdir(parents=True, exist_ok=True)
+        if not (link := out / path.parent.name / path.name).exists():
+            link.symlink_to(path.resolve())
     return out
 
 
@@ -57,6 +62,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("recordings", type=Path)
     parser.add_argument("run", type=Path, help="its data are linked in RUN-data")
+    parser.add_argument("--more", type=Path, metavar="CLIPS")
     parser.add_argument("--train", action="store_true")
     parser.add_argument("--end", action="store_true")
     parser.add_argument("--graph", action="store_true")
@@ -64,7 +70,7 @@ def main() -> None:
     run, end = chosen.run, chosen.run.with_name(f"{chosen.run.name}-end")
     first = run / "last.pt" if run.is_dir() else run
     if chosen.train or chosen.end:
-        data = gather(chosen.recordings, run.with_name(f"{run.name}-data"))
+        data = gather(chosen.recordings, run.with_name(f"{run.name}-data"), chosen.more)
         command = ["train", "--data", str(data), "--device", "cpu", "--resume", "--out"]
         command += [str(run), RECIPE] if chosen.train else [str(end), THEN, "--init", str(first)]
         raise SystemExit(run_command(command))

@@ -297,10 +297,7 @@ def spec_augment(
 
 
 def mixup(
-    x: Float[Tensor, "B *shape"],
-    targets: Float[Tensor, "B C"],
-    alpha: float,
-    generator: Generator,
+    x: Float[Tensor, "B *shape"], targets: Float[Tensor, "B C"], alpha: float, generator: Generator
 ) -> tuple[Float[Tensor, "B *shape"], Float[Tensor, "B C"]]:
     """Blend each example, and its target, with another one of the batch.
 

@@ -8,16 +8,7 @@ from typing import Annotated
 import typer
 
 from kws.cli import app
-from kws.cli.student import (
-    Notebook,
-    chosen,
-    console,
-    loading,
-    mark_of,
-    positive,
-    show,
-    summary,
-)
+from kws.cli.student import Notebook, chosen, console, loading, mark_of, positive, show, summary
 from kws.errors import UsageError
 
 LEVELS = ("the idea in other words", "a smaller example", "the shapes, and what the checks ask")

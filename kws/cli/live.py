@@ -11,14 +11,7 @@ import typer
 
 from kws.cli import INTERRUPTED, app, data_app
 from kws.cli.predict_command import onnx_model, torch_model
-from kws.cli.shared_options import (
-    SHIPPED,
-    Device,
-    Partial,
-    Resample,
-    TriggerText,
-    refuse_given,
-)
+from kws.cli.shared_options import SHIPPED, Device, Partial, Resample, TriggerText, refuse_given
 from kws.errors import UsageError
 
 if TYPE_CHECKING:
@@ -155,8 +148,7 @@ def stream(
     out: Annotated[Path, typer.Argument(help="Folder to make.")],
     data: Annotated[Path, typer.Option(help="Folder with clips of words.")],
     words: Annotated[
-        str | None,
-        typer.Option(help="Words to be found, ja,nein; by default those of --protocol."),
+        str | None, typer.Option(help="Words to be found, ja,nein; by default those of --protocol.")
     ] = None,
     protocol: Annotated[str, typer.Option(help="Words to detect.")] = "v2-12",
     split: Annotated[

@@ -21,8 +21,7 @@ def web(
         typer.Argument(metavar="OUT", help="Folder to write, by default web in the run folder."),
     ] = None,
     runtime: Annotated[
-        Path | None,
-        typer.Option(help="Folder with ONNX Runtime Web, where npm cannot fetch it."),
+        Path | None, typer.Option(help="Folder with ONNX Runtime Web, where npm cannot fetch it.")
     ] = None,
     title: Annotated[str, typer.Option(help="Title of the page.")] = "Keyword spotter",
     serve: Annotated[bool, typer.Option("--serve", help="Serve it here until Ctrl-C.")] = False,

@@ -55,7 +55,7 @@ class TooLong(BaseException):  # `except Exception` of the statement's does not 
 
 @contextmanager
 def limited() -> Iterator[None]:
-    """Raise TooLong inside after MOST_SECONDS of processor time, or thrice that by the clock."""
+    """Raise TooLong inside after MOST_SECONDS of processor time; what only waits, much later."""
 
     def stop(*_: object) -> None:
         words = f"stopped after {MOST_SECONDS:g} s, as when it is graded: does this end?"
@@ -63,7 +63,7 @@ def limited() -> Iterator[None]:
 
     clocks = {
         signal.SIGPROF: (signal.ITIMER_PROF, MOST_SECONDS),
-        signal.SIGALRM: (signal.ITIMER_REAL, 3 * MOST_SECONDS),
+        signal.SIGALRM: (signal.ITIMER_REAL, 15 * MOST_SECONDS),  # a busy machine is not a fault
     }
     before = {number: signal.signal(number, stop) for number in clocks}
     try:
@@ -176,8 +176,24 @@ def _changes_cheaply(call: ast.Call) -> bool:
     return root_of(call.func) == "setattr" and len(call.args) == 3
 
 
-def is_harmless(node: ast.stmt) -> bool:
+def is_harmless(statement: ast.stmt) -> bool:
     """Whether the statement may run; one that changes things, where they are the submission's."""
+    ahead = [statement]
+    while ahead:  # not by recursion: a chain of `elif` may be long
+        node = ahead.pop()
+        if not isinstance(node, BRANCHES):
+            if not _is_harmless_alone(node):
+                return False
+            continue
+        asks = getattr(node, "test", getattr(node, "subject", ast.Pass()))
+        inside = [each for each in _inside(node) if not isinstance(each, ast.Pass)]
+        if not inside or not calls_only_pure(asks):
+            return False
+        ahead += inside
+    return True
+
+
+def _is_harmless_alone(node: ast.stmt) -> bool:
     if isinstance(node, (*Definition, ast.Import, ast.ImportFrom)):
         return True
     if isinstance(node, ast.Assign | ast.AnnAssign | ast.AugAssign):
@@ -185,10 +201,6 @@ def is_harmless(node: ast.stmt) -> bool:
     if isinstance(node, ast.Expr) and isinstance(node.value, ast.Call):
         values = [*node.value.args, *(keyword.value for keyword in node.value.keywords)]
         return _changes_cheaply(node.value) and all(map(calls_only_pure, values))
-    if isinstance(node, BRANCHES):
-        asks = getattr(node, "test", getattr(node, "subject", ast.Pass()))
-        inside = [each for each in _inside(node) if not isinstance(each, ast.Pass)]
-        return calls_only_pure(asks) and bool(inside) and all(map(is_harmless, inside))
     return False
 
 

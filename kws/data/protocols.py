@@ -136,17 +136,9 @@ V1_LISTS, V2_LISTS = (6_798, 6_835), (9_981, 11_005)
 V1_12_COUNTS = _counts(22_246, 3_093, 3_081)
 
 _ALL = (
+    _twelve("v1-12", V1_OTHER_WORDS, archive="v0.01", expected_counts=V1_12_COUNTS),
     _twelve(
-        "v1-12",
-        V1_OTHER_WORDS,
-        archive="v0.01",
-        expected_counts=V1_12_COUNTS,
-    ),
-    _twelve(
-        "v2-12",
-        V2_OTHER_WORDS,
-        archive="v0.02",
-        expected_counts=_counts(36_923, 4_445, 4_890),
+        "v2-12", V2_OTHER_WORDS, archive="v0.02", expected_counts=_counts(36_923, 4_445, 4_890)
     ),
     Protocol(
         name="v2-35",
@@ -156,17 +148,8 @@ _ALL = (
         expected_counts=_counts(84_843, 9_981, 11_005),
     ),
     # The Speech Commands report's 31 labels; it states neither their order nor how much silence.
-    _thirty(
-        "v1-30",
-        archive="v0.01",
-        expected_counts=_counts(51_088, 6_798, 6_835),
-    ),
-    _thirty(
-        "v1-31",
-        "_silence_",
-        archive="v0.01",
-        expected_counts=_counts(56_197, 7_478, 7_519),
-    ),
+    _thirty("v1-30", archive="v0.01", expected_counts=_counts(51_088, 6_798, 6_835)),
+    _thirty("v1-31", "_silence_", archive="v0.01", expected_counts=_counts(56_197, 7_478, 7_519)),
     # The challenge fixes the spellings, for its CSV, and no order: here the words come first, then
     # silence and unknown. Its training folder is the v0.01 archive.
     Protocol(

@@ -41,7 +41,8 @@ from kws.errors import UsageError
 from kws.files import atomic_path, write_bytes
 from kws.inference.onnx_rnn import OPSET, for_onnx
 from kws.inference.onnx_tools import open_session, quiet, require_onnx
-from kws.inference.torch_stream import TorchStream, step_logits
+from kws.inference.torch_stream import TorchStream
+from kws.models.causal import describe_state
 from kws.training.checkpoint import Trained
 from kws.training.recipe import to_toml
 
@@ -72,20 +73,6 @@ def export_onnx(trained: Trained, out: str | Path) -> float:
     )
 
 
-class StepGraph(nn.Module):
-    """Steps of `trained`, with its state as separate inputs and outputs."""
-
-    def __init__(self, trained: Trained):
-        super().__init__()
-        self.model, self.trained = trained.model, trained
-
-    def forward(self, features: Float[Tensor, "1 T F"], *state: Tensor) -> tuple[Tensor, ...]:
-        """Features, not normalized, and state -> logits (S, C) and state."""
-        traced = dataclasses.replace(self.trained, model=self.model)  # GRUs of ONNX in it
-        logits, after = step_logits(traced, features, state)
-        return logits[0], *after
-
-
 def export_step(trained: Trained, out: str | Path) -> float:
     """Write the steps of a model with state to `out`, once they give what torch gives.
 
@@ -93,17 +80,17 @@ def export_step(trained: Trained, out: str | Path) -> float:
     is missing, or the two differ.
     """
     stream = TorchStream(trained)
-    if not stream.step_frames:
+    if stream.steps is None:
         raise UsageError(
             f"{trained.path or 'the model'}: {trained.recipe.model.name} has no state to step "
             "with: leave --step out, or train keywords-causal"
         )
-    state, size, graph = stream.start(), stream.step_frames, StepGraph(trained).eval()
+    state, size, graph = stream.start(), stream.step_frames, stream.steps.eval()
     generator = torch.Generator().manual_seed(0)
     frames = torch.randn(2, 1, STEPS * size, stream.num_features, generator=generator) * 3 - 5
     with torch.inference_mode():
         _, *after = graph(frames[0], *state)
-    parts = [{"shape": list(part.shape), "fill": float(part.flatten()[0])} for part in state]
+    about = {"state": json.dumps(describe_state(state)), "step_frames": str(size)}
     return write_graph(
         graph,
         out,
@@ -111,7 +98,7 @@ def export_step(trained: Trained, out: str | Path) -> float:
         inputs=("features", *(f"state_{i}" for i in range(len(state)))),
         outputs=("logits", *(f"next_{i}" for i in range(len(state)))),
         free=({1: size * Dim("steps")}, ({},) * len(state)),
-        metadata=describe(trained) | {"state": json.dumps(parts), "step_frames": str(size)},
+        metadata=describe(trained) | about,
     )
 
 
@@ -230,7 +217,7 @@ def largest_difference(
 
     Lengths that the model itself refuses (more frames than it has positions) are left out.
     """
-    session, largest = open_session(onnx), torch.zeros(())
+    session, largest = open_session(onnx), torch.zeros(1)
     names = [each.name for each in session.get_inputs()]
     for example in examples:
         try:
@@ -242,5 +229,5 @@ def largest_difference(
         for output, right in zip(session.run(None, feed), several, strict=True):
             found = torch.from_numpy(output)
             gap = torch.where(found == right, 0.0, (found.float() - right.float()).abs())
-            largest = torch.maximum(largest, gap.max())  # NaN is larger than any
+            largest = torch.cat([largest, gap.flatten()]).amax(0, keepdim=True)  # or NaN
     return float(largest)

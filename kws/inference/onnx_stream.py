@@ -86,7 +86,8 @@ class OnnxStream:
 
     def start(self) -> list[np.ndarray]:
         """The state in front of the first step."""
-        return [np.full(each["shape"], each["fill"], np.float32) for each in self.state]
+        fills = (-np.inf if x["fill"] is None else x["fill"] for x in self.state)  # as JSON
+        return [np.full(x["shape"], y, np.float32) for x, y in zip(self.state, fills, strict=True)]
 
     def step(
         self, frames: Float[np.ndarray, "T F"], state: list[np.ndarray]

@@ -199,9 +199,7 @@ def _read_speaker(path: Path, resample: bool, num_features: int) -> Segment:
     return Segment(path=path, start=0.0, end=len(waveform) / SAMPLE_RATE, values=frames)
 
 
-def windows(
-    waveform: Float[np.ndarray, "N"],
-) -> list[tuple[float, Float[np.ndarray, "W"]]]:
+def windows(waveform: Float[np.ndarray, "N"]) -> list[tuple[float, Float[np.ndarray, "W"]]]:
     """Windows of one second that cover every sample: their start in seconds, their samples.
 
     >>> [start for start, _ in windows(np.zeros(2 * SAMPLE_RATE + 1))]

@@ -8,13 +8,26 @@ from dataclasses import asdict
 import numpy as np
 import torch
 from jaxtyping import Float
-from torch import Tensor
+from torch import Tensor, nn
 
+from kws.audio.normalize import Normalizer
 from kws.inference.streaming import require_stream_features
-from kws.models.causal_crnn import CausalCrnn, State
+from kws.models.causal import CausalModel, State
 from kws.training.checkpoint import Trained, require_kind
-from kws.training.other_words import SeparateOtherWords, without_parts
+from kws.training.new_head import split_head
 from kws.training.recipe import compute_features
+
+
+class StepModel(nn.Module):
+    """Frames, not normalized, and state -> logits (S, C) after each step, and the next state."""
+
+    def __init__(self, body: CausalModel, head: nn.Module, normalizer: Normalizer):
+        super().__init__()
+        self.body, self.head, self.normalizer = body, head, normalizer
+
+    def forward(self, frames: Float[Tensor, "1 T F"], *state: Tensor) -> tuple[Tensor, ...]:
+        embedding, after = self.body.step(self.normalizer(frames), state)
+        return self.head(embedding[0]), *after
 
 
 class TorchStream:
@@ -32,10 +45,10 @@ class TorchStream:
         self.trained, self.labels = trained, trained.labels
         self.device = next((each.device for each in trained.model.parameters()), "cpu")
         self.num_features = trained.recipe.features.num_features
-        self.model, self.step_frames = None, 0
-        model = without_parts(trained.model.eval())
-        if isinstance(model, CausalCrnn) and trained.normalizer.kind != "utterance":
-            self.model, self.step_frames = model, model.step_frames
+        (body, head), self.steps, self.step_frames = split_head(trained.model.eval()), None, 0
+        if isinstance(body, CausalModel) and trained.normalizer.kind != "utterance":
+            self.steps = StepModel(body, head, trained.normalizer)
+            self.step_frames = body.step_frames
 
     @torch.inference_mode()
     def frames(self, waveform: Float[np.ndarray, "N"]) -> Float[np.ndarray, "T F"]:
@@ -52,26 +65,14 @@ class TorchStream:
 
     def start(self) -> State:
         """The model's state in front of the first step."""
-        assert self.model is not None
-        return self.model.start()
+        assert self.steps is not None
+        return self.steps.body.start()
 
     @torch.inference_mode()
     def step(
         self, frames: Float[np.ndarray, "T F"], state: State
     ) -> tuple[Float[np.ndarray, "S C"], State]:
         """Softmax of the logits after each step, and the next state."""
-        logits, state = step_logits(self.trained, torch.from_numpy(frames)[None], state)
-        return logits[0].float().softmax(dim=1).cpu().numpy(), state
-
-
-def step_logits(
-    trained: Trained, frames: Float[Tensor, "1 T F"], state: State
-) -> tuple[Float[Tensor, "1 S C"], State]:
-    """Logits after each of the next steps of a model with state, for frames not normalized."""
-    whole, like = trained.model, state[-1].device
-    model = without_parts(whole)
-    assert isinstance(model, CausalCrnn)
-    logits, state = model.step(trained.normalizer(frames.to(like)), state)
-    if isinstance(whole, SeparateOtherWords):
-        logits = whole.together(logits[0])[None]
-    return logits, state
+        assert self.steps is not None
+        logits, *state_after = self.steps(torch.from_numpy(frames)[None].to(self.device), *state)
+        return logits.float().softmax(dim=1).cpu().numpy(), tuple(state_after)

@@ -36,11 +36,7 @@ class Recognizer:
     path: Path
 
     def transcribe(
-        self,
-        waveforms: Sequence[Float[Tensor, "_"]],
-        *,
-        width: int = 1,
-        ctc_weight: float = 0.0,
+        self, waveforms: Sequence[Float[Tensor, "_"]], *, width: int = 1, ctc_weight: float = 0.0
     ) -> list[str]:
         """The text of each recording, 16 kHz; the errors are those of `transcribe`."""
         n_mels = self.recipe.features.n_mels

@@ -19,7 +19,6 @@ Shape letters: B batch   N samples   T frames   F features   C classes   M mel b
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from math import isfinite
 from pathlib import Path
 from typing import Any
 
@@ -33,13 +32,9 @@ from kws.errors import UsageError
 from kws.inference.export import write_graph
 from kws.inference.onnx_rnn import OPSET
 from kws.inference.onnx_tools import open_session
-from kws.inference.small_graph import (
-    with_separate_window,
-    with_short_names,
-    with_small_weights,
-)
+from kws.inference.small_graph import with_separate_window, with_short_names, with_small_weights
 from kws.inference.streaming import MARGIN
-from kws.models.causal_crnn import CausalCrnn
+from kws.models.causal import CausalModel, describe_state
 from kws.training.new_head import split_head
 
 TOLERANCE = 1e-3  # largest difference of a logit
@@ -139,7 +134,7 @@ class StepFromWaveform(nn.Module):
     def __init__(self, model: nn.Module, features: Features):
         super().__init__()
         body, self.head = split_head(model)
-        assert isinstance(body, CausalCrnn)
+        assert isinstance(body, CausalModel)
         self.body, self.features = body, features
 
     def forward(self, samples: Float[Tensor, "1 N"], *state: Tensor) -> tuple[Tensor, ...]:
@@ -172,15 +167,13 @@ def export_waveform_step(model: nn.Module, features: Features, out: str | Path) 
         outputs=(*OUTPUTS, *(f"next_{i}" for i in numbers)),
         **_options(None),
     )
-    fills = [float(part.flatten()[0]) for part in state]  # JSON has no infinity
-    fills = [fill if isfinite(fill) else None for fill in fills]
     return {
         "samples": size,
         "before": MARGIN * HOP,
         "behind": WINDOW // 2,
         "hop": frames * HOP,
         "frames": frames,
-        "state": [{"shape": [*x.shape], "fill": y} for x, y in zip(state, fills, strict=True)],
+        "state": describe_state(state),
     }
 
 

@@ -80,7 +80,7 @@ def write_page(
         others: words and their embeddings: "another word" for own words that are trained there.
         examples: words and recordings of them (wav files) to click on; None: `example_clips`.
         measured: evaluation-stream.json, or a card, for the slider of the threshold.
-        has_state: a `CausalCrnn` steps through a stream, in place of reading windows of a second.
+        has_state: a `CausalModel` steps through a stream, in place of reading windows of a second.
 
     Raises:
         UsageError: the folder holds something else, a package or the runtime is missing, or the

@@ -21,6 +21,8 @@ from torch import nn
 
 from kws.models import speaker
 from kws.models.bc_resnet import HEAD_KERNEL, STAGE_BLOCKS, BcResNetConfig, widths_of
+from kws.models.causal import CausalConfig
+from kws.models.causal_conformer import CausalConformerConfig
 from kws.models.causal_crnn import CausalCrnnConfig
 from kws.models.classifier import STEM_CHANNELS, STEM_STRIDES
 from kws.models.convs2s import ConvS2sConfig
@@ -189,15 +191,24 @@ def parts_of_crnn(config: CrnnConfig) -> Parts:
     }
 
 
-def parts_of_causal_crnn(config: CausalCrnnConfig) -> Parts:
-    """The same with one direction and a score of each step."""
+def parts_of_causal(config: CausalConfig) -> Parts:
+    """The same convolutions, an encoder of one direction, a score of each step; N distances."""
     bands = bands_after(config.num_features, tuple(pool for pool, _ in config.pools), ceil=False)
-    sizes = {"w": bands * config.channels[-1], "h": config.hidden_size}
+    w = bands * config.channels[-1]
+    if isinstance(config, CausalConformerConfig):
+        width = d = config.d_model
+        layer = conformer_layer(d, config.d_ff, config.kernel_size)
+        layer += Formula("N*d", {"N": config.past, "d": d})
+        encoder = {"project": linear(w, d, "w d"), "layers": times(config.num_layers, layer)}
+    else:
+        assert isinstance(config, CausalCrnnConfig)
+        width = config.hidden_size
+        encoder = {"gru": Formula("3*h*(w + h + 2)", {"w": w, "h": width})}
     return {
         "blocks": conv_stem(config.channels),
-        "gru": Formula("3*h*(w + h + 2)", sizes),
-        **pooling("attention", config.hidden_size),
-        "classify": classifier(config.hidden_size, config.num_classes, 0, normalized=False),
+        **encoder,
+        **pooling("attention", width),
+        "classify": classifier(width, config.num_classes, 0, normalized=False),
     }
 
 
@@ -429,7 +440,7 @@ def parts_of_branchformer(config: speaker.BranchformerConfig) -> Parts:
 
 
 PARTS: dict[type, Callable[[Any], Parts]] = {
-    CausalCrnnConfig: parts_of_causal_crnn,
+    CausalConfig: parts_of_causal,
     CrnnConfig: parts_of_crnn,
     GatedCrnnConfig: parts_of_gated_crnn,
     GruConfig: parts_of_gru,

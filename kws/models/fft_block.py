@@ -53,9 +53,7 @@ class FftBlock(nn.Module):
 
 
 def duration_loss(
-    log_durations: Float[Tensor, "B U"],
-    durations: Tensor,
-    valid: Bool[Tensor, "B U"],
+    log_durations: Float[Tensor, "B U"], durations: Tensor, valid: Bool[Tensor, "B U"]
 ) -> Float[Tensor, ""]:
     """Mean square error against ln(frames + 1), over real phonemes."""
     wanted = (durations + 1).to(log_durations.dtype).log()

@@ -61,9 +61,7 @@ def valid_after(
 
 
 def convolve(
-    conv: nn.Conv1d | nn.Conv2d,
-    x: Float[Tensor, "B C *bands T"],
-    valid: Bool[Tensor, "B T"] | None,
+    conv: nn.Conv1d | nn.Conv2d, x: Float[Tensor, "B C *bands T"], valid: Bool[Tensor, "B T"] | None
 ) -> tuple[Float[Tensor, "B C2 *bands2 T2"], Bool[Tensor, "B T2"] | None]:
     """Apply a convolution whose last axis is time to the real frames, and mask its output."""
     after = valid_after(
@@ -189,12 +187,7 @@ class ConvStem(nn.Module):
             )
         self.blocks = nn.ModuleList(
             ConvBlock(
-                c_in,
-                c_out,
-                stride=stride,
-                pool=pool,
-                activation=activation,
-                pool_first=pool_first,
+                c_in, c_out, stride=stride, pool=pool, activation=activation, pool_first=pool_first
             )
             for c_in, c_out, stride, pool in zip(
                 (1, *channels[:-1]), channels, strides, pools, strict=True

@@ -41,15 +41,8 @@ class GatedCrnnConfig:
 
     def network(self, num_classes: int) -> CrnnConfig:
         """Settings of one of the two, with so many logits."""
-        return replace(
-            CRNN_SMALL,
-            num_classes=num_classes,
-            num_features=self.num_features,
-            channels=self.channels,
-            pools=self.pools,
-            hidden_size=self.hidden_size,
-            dropout=self.dropout,
-        )
+        own = {key: value for key, value in vars(self).items() if key != "num_outside"}
+        return replace(CRNN_SMALL, **{**own, "num_classes": num_classes})
 
     @property
     def networks(self) -> tuple[CrnnConfig, CrnnConfig]:

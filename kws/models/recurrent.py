@@ -149,9 +149,7 @@ class GruClassifier(nn.Module):
         self, features: Float[Tensor, "B T F"], valid: Bool[Tensor, "B T"] | None = None
     ) -> Float[Tensor, "B num_classes"]:
         """features (B, T, F) -> logits (B, num_classes)."""
-        x, valid = convolve(
-            self.narrow, features.mT, valid
-        )  # (B, 32, T - 1): the kernel has 2 frames
+        x, valid = convolve(self.narrow, features.mT, valid)  # (B, 32, T - 1): of 2 frames
         x, valid = convolve(self.widen, F.relu(x), valid)
         x = self.gru(F.relu(x).mT, valid)
         return self.classify(self.pool(x, valid))
@@ -198,10 +196,7 @@ class Crnn(nn.Module):
         )
         self.pool = make_pooling(config.pooling, d_gru)
         self.classify = Classifier(
-            d_gru,
-            config.num_classes,
-            d_hidden=config.d_hidden or None,
-            dropout=config.dropout,
+            d_gru, config.num_classes, d_hidden=config.d_hidden or None, dropout=config.dropout
         )
 
     def forward(

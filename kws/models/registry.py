@@ -15,6 +15,7 @@ from torch import nn
 from kws.errors import UsageError, did_you_mean, is_out_of_memory
 from kws.models import (
     bc_resnet,
+    causal_conformer,
     causal_crnn,
     convs2s,
     ds_cnn,
@@ -62,6 +63,11 @@ MODELS: dict[str, Entry] = {
         causal_crnn.CausalCrnn,
         causal_crnn.CausalCrnnConfig(),
         "reads each frame of a stream once: a step every 30 ms, with state",
+    ),
+    "conformer-causal": Entry(
+        causal_conformer.CausalConformer,
+        causal_conformer.CausalConformerConfig(),
+        "the same with 2 Conformer layers, whose steps attend to the last 990 ms",
     ),
     "gru": Entry(recurrent.GruClassifier, recurrent.GruConfig(), "bidirectional GRU over MFCC"),
     "lstm": Entry(

@@ -91,12 +91,7 @@ HOMEWORK_BASELINE = TransformerConfig(
     norm_first=False,
 )
 HOMEWORK_MODIFIED = replace(
-    HOMEWORK_BASELINE,
-    d_model=512,
-    num_heads=16,
-    num_layers=6,
-    d_hidden=512,
-    head_activation="relu",
+    HOMEWORK_BASELINE, d_model=512, num_heads=16, num_layers=6, d_hidden=512, head_activation="relu"
 )
 LABORATORY_ENCODER = replace(
     HOMEWORK_BASELINE,

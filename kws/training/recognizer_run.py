@@ -112,10 +112,7 @@ class TranscriptionObjective(Objective):
 
 
 def transcription_objective(
-    recipe: Recipe,
-    train: TranscribedSplit,
-    validation: TranscribedSplit,
-    device: torch.device,
+    recipe: Recipe, train: TranscribedSplit, validation: TranscribedSplit, device: torch.device
 ) -> TranscriptionObjective:
     """What a recognizer with fresh weights learns, on the device.
 

@@ -118,8 +118,7 @@ def test_resample_true_mixes_and_converts(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("orig", "new"),
-    [(44_100, 16_000), (8_000, 16_000), (22_050, 16_000), (48_000, 16_000), (7, 5)],
+    ("orig", "new"), [(44_100, 16_000), (8_000, 16_000), (22_050, 16_000), (48_000, 16_000), (7, 5)]
 )
 def test_resample_equals_torchaudio(orig, new):
     x = torch.randn(1_237, dtype=torch.float64)

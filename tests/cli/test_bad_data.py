@@ -78,11 +78,7 @@ def a_folder(path: Path) -> None:
     path.mkdir()
 
 
-BAD_WAVS = {
-    "a git-LFS pointer": LFS.encode(),
-    "cut short": cut,
-    "a folder": a_folder,
-}
+BAD_WAVS = {"a git-LFS pointer": LFS.encode(), "cut short": cut, "a folder": a_folder}
 WORD_FAULTS = {
     "missing": missing,
     "empty": empty,

@@ -6,14 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from experiments.plan import (
-    Job,
-    chosen_recipes,
-    find_source,
-    parse_seeds,
-    plan,
-    recipe_of,
-)
+from experiments.plan import Job, chosen_recipes, find_source, parse_seeds, plan, recipe_of
 from kws.errors import UsageError
 
 

@@ -31,11 +31,11 @@ def rows_of(model, blocks, hop_ms=30):
     return times, np.stack(rows)
 
 
-@pytest.fixture(scope="module")
-def causal(untrained):
-    return untrained(
-        "model.name=crnn-causal", "model.hidden_size=6", "features.normalize=none", labels=LABELS
-    )
+@pytest.fixture(scope="module", params=["crnn", "conformer"])
+def causal(untrained, request):
+    settings = {"crnn": ["hidden_size=6", "window=1"], "conformer": ["d_model=12", "d_ff=14"]}
+    model = [f"model.{each}" for each in (f"name={request.param}-causal", *settings[request.param])]
+    return untrained(*model, "features.normalize=none", labels=LABELS)
 
 
 def test_steps_of_any_blocks_equal_those_of_the_whole(causal):
@@ -81,6 +81,7 @@ def test_other_files_are_told_in_a_sentence(tmp_path):
         OnnxStream(tmp_path / "none.onnx")
 
 
+@pytest.mark.parametrize("causal", ["conformer"], indirect=True)
 def test_listening_and_predicting_load_no_torch(causal, tiny_corpus, tmp_path):
     clip = sorted((tiny_corpus / "yes").iterdir())[0]
     export_step(causal, tmp_path / "step.onnx")

@@ -3,13 +3,7 @@
 import pytest
 
 from kws.errors import UsageError
-from kws.inference.submission import (
-    HOMEWORK,
-    KAGGLE,
-    KAGGLE_LABELS,
-    check_csv,
-    write_csv,
-)
+from kws.inference.submission import HOMEWORK, KAGGLE, KAGGLE_LABELS, check_csv, write_csv
 from kws.inference.thresholds import kaggle_label
 from tests.conftest import data_beside
 

@@ -68,11 +68,13 @@ def test_a_folder_of_folders_is_a_confusion_table(tab, spoken, tmp_path):
     tab.until(f"{STATUS}.startsWith('1.wav: up, ')")
 
 
+@pytest.mark.parametrize("settings", [("crnn", "hidden_size=6"), ("conformer", "d_model=12")])
 def test_a_model_with_state_steps_through_a_stream_as_kws_listen_does(
-    browser, web_page, untrained, spoken, tmp_path
+    browser, web_page, untrained, spoken, tmp_path, settings
 ):
-    settings = ("model.name=crnn-causal", "model.hidden_size=6", "features.normalize=none")
-    trained = untrained(*settings, labels=LABELS)
+    name, size = settings
+    model = (f"model.name={name}-causal", f"model.{size}", "features.normalize=none")
+    trained = untrained(*model, labels=LABELS)
     trained.model.classify.logits.weight.data *= 5  # a little surer
     trigger = Trigger(threshold=0.2, hop_ms=30, smooth_ms=510, in_a_row=11)
     folder, runtime = tmp_path / "page", web_page / "runtime"

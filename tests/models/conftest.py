@@ -12,21 +12,19 @@ from kws.models.registry import MODELS, build_model, configure
 
 CLASSES = 5
 TINY_TRANSFORMER = {"d_model": 12, "num_heads": 3, "d_ff": 14, "num_layers": 2}
+TINY_CRNN = {"channels": (4, 6, 7), "hidden_size": 5}
 TINY: dict[str, dict] = {
-    "crnn": {"channels": (4, 6, 7), "hidden_size": 5},
-    "crnn-attention": {"channels": (4, 6, 7), "hidden_size": 5, "d_hidden": 6},
-    "crnn-small": {"channels": (4, 6, 7), "hidden_size": 5},
-    "crnn-gated": {"channels": (4, 6, 7), "hidden_size": 5},
-    "crnn-causal": {"channels": (4, 6, 7), "hidden_size": 5, "carry": 0.0},
+    **dict.fromkeys(("crnn", "crnn-small", "crnn-gated"), TINY_CRNN),
+    "crnn-attention": {**TINY_CRNN, "d_hidden": 6},
+    "crnn-causal": {**TINY_CRNN, "carry": 0.0},
+    "conformer-causal": {**TINY_TRANSFORMER, "channels": (4, 6, 7), "past": 5, "carry": 0.0},
     "gru": {"channels": 6, "hidden_size": 5},
     "lstm": {"hidden_size": 5},
     "convs2s": {"d_model": 12, "num_layers": 2},
-    "bc-resnet-1": {"base_channels": 4},
-    "bc-resnet-8": {"base_channels": 4},
+    **{f"bc-resnet-{size}": {"base_channels": 4} for size in (1, 8)},
     "ds-cnn": {"channels": 6, "num_blocks": 2},
     "tdnn": {"channels": 8, "d_hidden": 6},
-    "homework-modified": {**TINY_TRANSFORMER, "d_hidden": 6},
-    "homework-baseline": {**TINY_TRANSFORMER, "d_hidden": 6},
+    **dict.fromkeys(("homework-modified", "homework-baseline"), TINY_TRANSFORMER | {"d_hidden": 6}),
     "ast-small": {**TINY_TRANSFORMER, "patch": (5, 4), "stride": (5, 4)},
 } | {
     name: {**TINY_TRANSFORMER, "channels": (4, 6)}
@@ -62,7 +60,7 @@ def bands_of(name: str) -> int:
 
 def tiny_settings(name: str) -> dict:
     published = vars(MODELS[name].config)
-    no_dropout = {key: 0.0 for key in published if key in ("dropout", "head_dropout")}
+    no_dropout = {key: 0.0 for key in published if key.endswith("dropout")}
     return no_dropout | TINY.get(name, TINY_TRANSFORMER)
 
 

@@ -7,12 +7,7 @@ import torch
 from torch import nn
 
 from benchmarks.interop import load_attention
-from kws.models.attention import (
-    MultiHeadSelfAttention,
-    attend,
-    attend_fused,
-    attention_weights,
-)
+from kws.models.attention import MultiHeadSelfAttention, attend, attend_fused, attention_weights
 from kws.models.counts import count_parameters
 from tests.tolerances import ROUNDING, SAME_SUMS
 

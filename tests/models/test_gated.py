@@ -7,14 +7,8 @@ import torch.nn.functional as F
 from kws.models.gated import GatedCrnn, GatedCrnnConfig
 from tests.tolerances import SAME_SUMS
 
-SMALL = GatedCrnnConfig(
-    num_classes=5,
-    num_features=11,
-    channels=(2, 3),
-    pools=((2, 2), (2, 1)),
-    hidden_size=3,
-    dropout=0.0,
-)
+SIZES = {"num_classes": 5, "num_features": 11, "channels": (2, 3), "hidden_size": 3}
+SMALL = GatedCrnnConfig(pools=((2, 2), (2, 1)), dropout=0.0, **SIZES)
 FEATURES = torch.randn(7, 13, 11, generator=torch.Generator().manual_seed(0)).double()
 
 

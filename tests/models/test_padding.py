@@ -18,7 +18,7 @@ from kws.models.attention import MultiHeadSelfAttention
 from kws.models.attention_2d import Attention1d, Attention2d
 from kws.models.batch_norm import MaskedBatchNorm
 from kws.models.bc_resnet import BcBlock, SubSpectralNorm
-from kws.models.causal_crnn import CausalBlock
+from kws.models.causal import CausalBlock
 from kws.models.classifier import (
     AttentionPooling,
     ConvFrontEnd,
@@ -84,7 +84,11 @@ LAYERS = {
 }
 LEFT_TO_MODELS = {
     "BcResNet",
+    "CausalConformer",
+    "CausalConformerLayer",
+    "CausalConvolution",
     "CausalCrnn",
+    "CausalModel",
     "Crnn",
     "GatedCrnn",
     "GruClassifier",

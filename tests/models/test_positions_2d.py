@@ -4,13 +4,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from kws.models.positions_2d import (
-    GridPositions,
-    SplitPositions,
-    cut_middle,
-    resize,
-    sinusoids_2d,
-)
+from kws.models.positions_2d import GridPositions, SplitPositions, cut_middle, resize, sinusoids_2d
 from tests.tolerances import SAME_SUMS
 
 

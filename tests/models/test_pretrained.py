@@ -87,11 +87,7 @@ def test_the_filter_bank_is_kaldi_s():
     waveform = torch.randn(2, 16_000) * torch.tensor([[1e-3], [1.0]])
     theirs = [
         torchaudio.compliance.kaldi.fbank(
-            one[None],
-            sample_frequency=16_000,
-            window_type="hanning",
-            num_mel_bins=128,
-            dither=0.0,
+            one[None], sample_frequency=16_000, window_type="hanning", num_mel_bins=128, dither=0.0
         )
         for one in waveform
     ]

@@ -65,10 +65,7 @@ def test_frames_masked_anywhere_are_stepped_over_even_all(float64, cell):
 
 def test_dropout_lies_between_the_layers(cell):
     x = torch.randn(B, T, D)
-    one, two = (
-        BidirectionalRnn(cell, D, H, 1, dropout=0.5),
-        BidirectionalRnn(cell, D, H, 2, dropout=0.5),
-    )
+    one, two = (BidirectionalRnn(cell, D, H, layers, dropout=0.5) for layers in (1, 2))
     assert torch.equal(one(x), one(x))
     assert not torch.equal(two(x), two(x))
     assert torch.equal(two.eval()(x), two(x))

@@ -5,12 +5,7 @@ import torch
 from torch import nn
 
 from benchmarks.interop import load_encoder, load_encoder_layer
-from kws.models.counts import (
-    FEED_FORWARD,
-    Formula,
-    count_parameters,
-    encoder_layer,
-)
+from kws.models.counts import FEED_FORWARD, Formula, count_parameters, encoder_layer
 from kws.models.positional import RelativeSelfAttention
 from kws.models.transformer import EncoderLayer, FeedForward, TransformerEncoder
 from tests.tolerances import ROUNDING, SAME_SUMS

@@ -9,13 +9,7 @@ import torch
 
 from kws.audio.normalize import Normalizer
 from kws.errors import UsageError
-from kws.training.checkpoint import (
-    Trained,
-    load_model,
-    new_model,
-    read_checkpoint,
-    save_checkpoint,
-)
+from kws.training.checkpoint import Trained, load_model, new_model, read_checkpoint, save_checkpoint
 from kws.training.initialize import initialize_from
 from kws.training.recipe import compute_features, parse_recipe
 from tests.conftest import state_of

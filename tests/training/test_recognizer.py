@@ -81,10 +81,7 @@ def test_other_utterances_change_no_text(small):
 
 
 def test_ctc_lets_no_text_through_that_the_frames_do_not_hold(small):
-    alphabet, mels = (
-        Alphabet.of(TEXTS),
-        utterances("some", 2, frames=9).mels,
-    )  # three are left
+    alphabet, mels = (Alphabet.of(TEXTS), utterances("some", 2, frames=9).mels)  # three are left
     written = transcribe(small, mels, alphabet, width=3, ctc_weight=0.5, longest=9)
     assert all(frames_needed(alphabet.encode(text)) <= 3 for text in written if text.strip())
 

@@ -93,10 +93,7 @@ def test_a_worksheet_of_moodle_comes_back_with_grades_and_nothing_else_changed(g
 
 @pytest.mark.parametrize(
     ("text", "ids"),
-    [
-        (CANVAS, ["ada", "bob"]),
-        (MOODLE, ["ada@example.org", "bob@example.org", "eve@example.org"]),
-    ],
+    [(CANVAS, ["ada", "bob"]), (MOODLE, ["ada@example.org", "bob@example.org", "eve@example.org"])],
 )
 def test_the_numbers_of_downloads_are_keys_of_the_roster(tmp_path, text, ids):
     path = tmp_path / "export.csv"

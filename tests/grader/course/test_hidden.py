@@ -93,9 +93,7 @@ def clips():
         keywords.speak_german.cache_clear()
 
 
-def test_every_clip_has_a_label_that_its_place_does_not_tell_and_follows_from_the_seed(
-    clips,
-):
+def test_every_clip_has_a_label_that_its_place_does_not_tell_and_follows_from_the_seed(clips):
     for mel, labels in clips:
         assert mel.shape == (len(labels), mel.shape[1], keywords.N_MELS)
         assert mel.isfinite().all()

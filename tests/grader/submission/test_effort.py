@@ -44,9 +44,7 @@ def test_many_statements_are_told_apart_in_linear_time(source):
     assert steps_in_proportion(read_some)
 
 
-def test_many_definitions_and_one_that_defines_much_are_looked_through_in_linear_time(
-    tmp_path,
-):
+def test_many_definitions_and_one_that_defines_much_are_looked_through_in_linear_time(tmp_path):
     def weigh(share: float) -> None:
         assert read_cell(tmp_path, "".join(f"a{n} = 1\n" for n in range(round(400 * share)))).pieces
 
