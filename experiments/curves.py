@@ -158,17 +158,8 @@ def _sorted(found: Lines) -> Lines:
     return {name: dict(sorted(line.items())) for name, line in sorted(found.items())}
 
 
-def rates_of(found: Lines, name: str) -> Drawing:
-    """Accuracy over the learning rate, a line for each optimizer."""
-    return _over(found, name, "highest learning rate", "log")
-
-
-def shares_of(found: Lines, name: str) -> Drawing:
-    """Accuracy over the share of other words in training, a line for each kind of clip."""
-    return _over(found, name, "training clips that are other words (%)", "linear")
-
-
-def _over(found: Lines, name: str, setting: str, scale: str) -> Drawing:
+def lines_over(found: Lines, name: str, setting: str, scale: str = "linear") -> Drawing:
+    """Accuracy over a setting, a line for each key."""
     shown = [name, [[line, list(x.items())] for line, x in found.items()]]
     return Drawing(shown, lambda: _lines_over(found, name, setting, scale))
 

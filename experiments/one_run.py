@@ -11,24 +11,29 @@ from typing import Any
 
 import torch
 
-from experiments.plan import Job, recipe_of
+from experiments.plan import STRINGS, Job, recipe_of
 from experiments.results import FORMAT, Result, recipe_lines, thinned, write_result
 from kws import __version__
 from kws.data.extra_clips import silence_count, unknown_count
 from kws.data.protocols import PROTOCOLS, get_protocol
+from kws.data.transcripts import TranscribedSplit, load_transcripts
 from kws.device import choose_device
 from kws.errors import UsageError
 from kws.files import hold_lock
 from kws.inference.evaluate import Evaluation, evaluate, load_split
+from kws.inference.trained_recognizer import Recognizer, load_recognizer
 from kws.models.counts import count_parameters
 from kws.parallel import cores
-from kws.training.batches import Split, steps_per_epoch
+from kws.training.batches import steps_per_epoch
 from kws.training.checkpoint import load_model, read_checkpoint
-from kws.training.classification import fingerprint
+from kws.training.classification import classification_objective, fingerprint
+from kws.training.distributed import Team
 from kws.training.history import History
-from kws.training.loop import fit
+from kws.training.loop import begin, finish, saved_state
 from kws.training.memory import keep_freed_memory
+from kws.training.objective import Objective
 from kws.training.recipe import Data, Recipe, changed_keys, load_recipe, parse_recipe
+from kws.training.recognizer_run import fingerprint_of, transcription_objective
 from kws.training.splits import load_splits
 
 MOST_LABELS = 35  # of a confusion matrix that is kept: no matrix of a hundred speakers
@@ -42,40 +47,56 @@ def run_one(job: Job) -> Result:
     """
     keep_freed_memory()
     recipe, run = recipe_of(job), job.run_folder
-    train, validation = load_splits(recipe, Path(job.source.folder), job.resample)
+    train, validation = load_training(job, recipe)
     run.mkdir(parents=True, exist_ok=True)
     with hold_lock(run) as held:
         if held is False:
             raise UsageError(f"{run}: another process is at this run: wait until it has ended")
         begun = step_to_go_on_from(run, recipe, train)
         start, start_cpu = time.perf_counter(), time.process_time()
-        history = fit(
-            recipe,
-            train=train,
-            validation=validation,
-            out=run,
-            resume=True,
-            device=job.device,  # pyright: ignore[reportArgumentType]  (fit looks at it)
-            progress=False,
-        )
+        training = begin(new_objective(job, recipe, train, validation), run, resume=True)
+        finish(training, progress=False)
         seconds = {
             "wall": round(time.perf_counter() - start, 1),
             "cpu": round(time.process_time() - start_cpu, 1),
             "whole": begun == 0,  # or of the steps since it was resumed
         }
-        result = describe(job, recipe, train, validation, history, seconds)
+        result = describe(job, recipe, train, validation, training.history, seconds)
         write_result(job.path, result)
         if not job.keep:
             shutil.rmtree(run)
     return result
 
 
-def step_to_go_on_from(run: Path, recipe: Recipe, train: Split) -> int:
+def load_training(job: Job, recipe: Recipe) -> tuple[Any, Any]:
+    """Training and validation split: of utterances with texts, or of a classifier."""
+    if job.source.task == STRINGS:
+        return load_strings(job, recipe, "training"), load_strings(job, recipe, "validation")
+    return load_splits(recipe, Path(job.source.folder), job.resample)
+
+
+def load_strings(job: Job, recipe: Recipe, split: str) -> TranscribedSplit:
+    """Utterances with their texts."""
+    n_mels = recipe.features.n_mels
+    return load_transcripts(job.source.folder, split, n_mels=n_mels, resample=job.resample)
+
+
+def new_objective(job: Job, recipe: Recipe, train: Any, validation: Any) -> Objective:
+    """What the run learns; a classifier takes its normalization from what is saved."""
+    device = choose_device(job.device)
+    if job.source.task == STRINGS:
+        return transcription_objective(recipe, train, validation, device)
+    saved = saved_state(job.run_folder, True, recipe)
+    return classification_objective(recipe, train, validation, Team(device=device), saved=saved)
+
+
+def step_to_go_on_from(run: Path, recipe: Recipe, train: Any) -> int:
     """Optimizer steps that the run folder has behind it; what belongs to another run is removed."""
     try:
         state = read_checkpoint(run / "last.pt")
         before = parse_recipe(state["recipe"])
-        if state["training"]["data"] == fingerprint(train) and not changed_keys(before, recipe):
+        data = (fingerprint_of if recipe.data.task == STRINGS else fingerprint)(train)
+        if state["training"]["data"] == data and not changed_keys(before, recipe):
             return int(state["step"])
     except (UsageError, KeyError):
         pass  # none there, or damaged, or of a version of the package that had other keys
@@ -87,17 +108,21 @@ def step_to_go_on_from(run: Path, recipe: Recipe, train: Split) -> int:
 def describe(
     job: Job,
     recipe: Recipe,
-    train: Split,
-    validation: Split,
+    train: Any,
+    validation: Any,
     history: History,
     seconds: dict[str, Any],
 ) -> Result:
     """Measure the best weights, and put all that is to be kept together."""
     device = choose_device(job.device)
-    trained = load_model(job.run_folder)
     split = "testing" if has_answers(job) else "validation"
-    test = load_split(trained, job.source.folder, split, resample=job.resample)
-    first, *others = evaluate(trained, test, device)
+    if job.source.task == STRINGS:
+        trained = load_recognizer(job.run_folder)
+        first, *others = [evaluate_strings(trained, load_strings(job, recipe, split))]
+    else:
+        trained = load_model(job.run_folder)
+        test = load_split(trained, job.source.folder, split, resample=job.resample)
+        first, *others = evaluate(trained, test, device)
     written = load_recipe(f"{job.group}/{job.name}")
     reported = {key: value for key, value in vars(written.reported).items() if value}
     return {
@@ -112,7 +137,7 @@ def describe(
             "identity": job.source.identity,
             "training": len(train),
             "validation": len(validation),
-            split: len(test),
+            split: len(first.given),
         },
         **measured(first),
         "right": right(first),
@@ -135,6 +160,21 @@ def describe(
         "recipe": recipe_lines(recipe),
         "history": thinned(history.rows, history.best),
     }
+
+
+def evaluate_strings(trained: Recognizer, test: TranscribedSplit) -> Evaluation:
+    """An utterance is right where greedy search writes its whole text."""
+    _, written = trained.word_errors(test)
+    hits = [text == ours for text, ours in zip(test.texts, written, strict=True)]
+    return Evaluation(
+        view="strings",
+        on="whole strings",
+        split=test.split,
+        labels=("wrong", "right"),
+        expected=torch.ones(len(hits), dtype=torch.int64),
+        given=torch.tensor(hits, dtype=torch.int64),
+        conditions={"protocol": trained.recipe.data.task},
+    )
 
 
 def measured(evaluation: Evaluation) -> dict[str, Any]:
@@ -160,7 +200,7 @@ def right(evaluation: Evaluation) -> str:
 
 def has_answers(job: Job) -> bool:
     """Whether the test split can be measured: the homework keeps its answers to itself."""
-    if job.source.task == "keywords":
+    if job.source.task != "speakers":
         return True
     from kws.data.speaker_layout import TEST_LABELS, TESTDATA
 

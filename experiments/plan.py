@@ -17,11 +17,13 @@ from typing import Any
 
 from kws.data.course_data import embedded_speakers, embedded_words
 from kws.data.embedded.corpus import make_corpus
+from kws.data.embedded.strings import DIGITS, make_strings
 from kws.data.listing import ARCHIVES, LIST_FILES, read_listing, require_folder
 from kws.data.packed import pack_clips
 from kws.data.protocols import on_the_embedded_corpus
 from kws.data.speaker_layout import MAPPING, METADATA, TEST_LABELS, TESTDATA
 from kws.data.speakers import load_speakers
+from kws.data.transcripts import TABLE
 from kws.errors import UsageError, did_you_mean
 from kws.files import cache_dir
 from kws.models.registry import PRETRAINED
@@ -34,9 +36,11 @@ KINDS = {  # of data sets, in words
     "official": "the official archive",
     "other": "other recordings than the reported ones",
 }
-RECORDS = ("speakers.json", "voices.json")  # how an embedded corpus was made
+RECORDS = ("speakers.json", "voices.json", "strings.json")  # how an embedded corpus was made
 QUESTIONS = "questions"  # the group whose runs are compared: many voices, so that it can be seen
 QUESTION_VOICES = 480
+STRINGS = "transcription"  # the task of recognizers
+STRING_VOICES, STRING_WORDS = 240, DIGITS[:5]  # for recognizers: strings of zero to four
 HOMEWORK_UTTERANCES = 56_666  # labeled ones of the 600 speakers
 
 
@@ -178,18 +182,23 @@ def find_source(data: str, task: str, group: str = "") -> Source | None:
         out = cache_dir() / f"course-words-{QUESTION_VOICES}"
         folder = make_corpus(out, speakers=QUESTION_VOICES, repetitions=1)
         return _source(folder, task, name)
+    if data == EMBEDDED and task == STRINGS:
+        out = cache_dir() / f"course-strings-{STRING_VOICES}-{len(STRING_WORDS)}"
+        folder = make_strings(out, speakers=STRING_VOICES, strings=20, words=STRING_WORDS)
+        return _source(folder, task, f"{EMBEDDED}-strings")
     if data == EMBEDDED:
         folder = embedded_speakers() if task == "speakers" else embedded_words()
         return _source(folder, task, EMBEDDED)
     folder = require_folder(data)
-    if (task == "speakers") != (folder / METADATA).is_file():
+    marks = {"speakers": METADATA, STRINGS: TABLE}
+    if task not in ([each for each in marks if (folder / marks[each]).is_file()] or ["keywords"]):
         return None
     return _source(folder, task, folder.resolve().name)
 
 
 def _source(folder: Path, task: str, name: str) -> Source:
     digest = hashlib.sha256()
-    records = (*RECORDS, *LIST_FILES.values(), MAPPING, METADATA, TESTDATA, TEST_LABELS)
+    records = (*RECORDS, *LIST_FILES.values(), MAPPING, METADATA, TESTDATA, TEST_LABELS, TABLE)
     for record in records:
         if (path := folder / record).is_file():
             digest.update(path.read_bytes())
@@ -200,7 +209,7 @@ def _source(folder: Path, task: str, name: str) -> Source:
         sizes = (listing.splits.count("validation"), listing.splits.count("testing"))
         official = sizes in ARCHIVES
     else:
-        official = _labeled(folder / METADATA) == HOMEWORK_UTTERANCES
+        official = task == "speakers" and _labeled(folder / METADATA) == HOMEWORK_UTTERANCES
     return Source(
         name=name,
         task=task,
@@ -215,7 +224,7 @@ def pack(source: Source, resample: bool = False) -> None:
     if source.task == "keywords":
         listing = read_listing(source.folder)
         pack_clips(listing.root, listing.names, resample=resample)
-    else:
+    elif source.task == "speakers":
         load_speakers(source.folder)
 
 

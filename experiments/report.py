@@ -17,13 +17,12 @@ from experiments.curves import (
     confusion_of,
     curves_of,
     digest_in,
+    lines_over,
     norms_of,
     rates,
-    rates_of,
     shares,
-    shares_of,
 )
-from experiments.plan import KINDS, QUESTION_VOICES, QUESTIONS
+from experiments.plan import KINDS, QUESTION_VOICES, QUESTIONS, STRING_VOICES
 from experiments.results import Result
 from experiments.rows import Row, Table, gather, read_results
 from experiments.verdicts import (
@@ -40,12 +39,12 @@ from kws import plots
 from kws.files import write_text
 from kws.metrics import percent
 
-QUESTIONS_SECTION = """\
+SECTION = f"""\
 ## What the reports found, and what we found
 
-The questions of the reports, on narrow models that a CPU trains in a minute: {voices} synthetic
-voices that say each word once, or 100 synthetic speakers, or (`--data FOLDER`) recordings of people
-(`python -m experiments run questions`).
+The questions of the reports, on narrow models that a CPU trains in a minute, with {QUESTION_VOICES}
+synthetic voices that say each word once, 100 synthetic speakers, {STRING_VOICES} that say strings
+of digits (right if all of it is), or (`--data`) people: `python -m experiments run questions`.
 """
 HOW_TO_READ = """\
 What we found is a difference of test accuracies in points, over pairs of runs that share seed,
@@ -72,7 +71,8 @@ report and the report on the Kaggle challenge are students' work: we leave their
 each by its subject. Published models: Kim et al. 2021, "Broadcasted Residual Learning for Efficient
 Keyword Spotting" (https://arxiv.org/abs/2106.04140); Berg et al. 2021, "Keyword Transformer: A
 Self-Attention Model for Keyword Spotting" (https://arxiv.org/abs/2104.00769); Karita et al. 2019,
-"A Comparative Study on Transformer vs RNN in Speech Applications" (https://arxiv.org/abs/1909.06317).
+"A Comparative Study on Transformer vs RNN in Speech Applications" (https://arxiv.org/abs/1909.06317);
+Dong et al. 2018, "Speech-Transformer" (https://doi.org/10.1109/ICASSP.2018.8462506).
 
 A reported figure and ours are on different data unless both columns say the
 same, so they are never in one column. Our accuracies are means over seeds, ± the standard deviation
@@ -86,12 +86,8 @@ VERDICTS = {
     DOES_NOT: "It does not hold here",
     CANNOT_SAY: "Cannot be said",
 }
-HEADS = ("speaker-sigmoid", "speaker-relu")  # whose gradients are plotted
-BASES = (
-    "transformer-step",
-    "convs2s-mse-rmsprop",
-    "convs2s-cross-entropy-adam",
-)  # a curve over rates for each
+HEADS = ("speaker-sigmoid", "speaker-one-layer")  # whose gradients are plotted
+BASES = ("transformer-step", "convs2s-mse-rmsprop", "convs2s-cross-entropy-adam")  # over rates
 SHARES = "crnn-unknown-10"  # a curve over the share of other words in training
 CONFUSIONS = ("transformer-step", "crnn-unknown-60")  # of their first seed
 HIDDEN_KEYS = ("data.protocol", "data.count_as")  # of the embedded corpus: the heading says it
@@ -110,7 +106,7 @@ def render(results: Path, page: Path) -> tuple[str, dict[Path, Drawing]]:
     parts = ["# Experiments\n"]
     found = findings(read, read_questions())
     if found:
-        parts += [QUESTIONS_SECTION.format(voices=QUESTION_VOICES), *verdict_lists(found)]
+        parts += [SECTION, *verdict_lists(found)]
     curves = []
     for name, (about, drawing) in question_plots(read).items():
         drawn[results / name] = drawing
@@ -227,10 +223,12 @@ def question_plots(results: Sequence[Result]) -> dict[str, tuple[str, Drawing]]:
         over = rates(runs, result) if name in BASES else {}
         if any(len(by_rate) > 1 for by_rate in over.values()):
             about = f"{name} on {data}, n={result['n']:,}: mean over seeds, a dot for each"
-            found[f"rates-{name}-{data}.png"] = (about, rates_of(over, about.replace(": ", "\n")))
+            drawing = lines_over(over, about.replace(": ", "\n"), "highest learning rate", "log")
+            found[f"rates-{name}-{data}.png"] = (about, drawing)
         if name == SHARES and len(next(iter((over := shares(runs, result)).values()), ())) > 1:
             about = f"other words in training, on {data}, n={result['n']:,}: a dot for each seed"
-            found[f"shares-{data}.png"] = (about, shares_of(over, about))
+            drawing = lines_over(over, about, "training clips that are other words (%)")
+            found[f"shares-{data}.png"] = (about, drawing)
         if name in CONFUSIONS and result.get("confusion"):
             about = f"confusion matrix of {name} on {data}"
             found[f"confusion-{name}-{data}.png"] = (about, confusion_of(result))

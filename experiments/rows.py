@@ -12,7 +12,7 @@ from pathlib import Path
 from statistics import fmean, stdev
 from typing import Any
 
-from experiments.plan import effective_recipe, is_shortened
+from experiments.plan import STRINGS, effective_recipe, is_shortened
 from experiments.results import Result, read_result, recipe_in
 from kws.errors import UsageError
 from kws.metrics import wilson_interval
@@ -221,9 +221,9 @@ def _tables(
 def _belongs(name: str, where: Where) -> bool:
     """Whether a recipe would be measured there, had it been run on these data."""
     data = load_recipe(name).data
-    if data.task == "speakers":
-        return where.protocol == "speakers"
-    if where.protocol == "speakers" or where.silence not in ("none", data.test_silence):
+    if data.task != "keywords" or where.protocol in ("speakers", STRINGS):
+        return where.protocol == data.task
+    if where.silence not in ("none", data.test_silence):
         return False
     if bool(where.unknown) != (data.unknown == "all"):
         return False

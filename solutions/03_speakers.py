@@ -171,10 +171,10 @@ def mean_pool(x, valid):
 
 
 # %% tags=["check"]
-with check("3.2-pool-by-hand", "the mean of 1, 6 and 2 is 3, for any padding"):
-    x = torch.tensor([[[1.0], [6], [2], [99], [42]]])
-    valid = torch.tensor([[True, True, True, False, False]])
-    expect_close("mean_pool(x, valid)", mean_pool(x, valid), [[3.0]])
+with check("3.2-pool-by-hand", "the mean of 2, 8, 3 and 7 is 5, for any padding"):
+    x = torch.tensor([[[2.0], [8], [3], [7], [99], [42]]])
+    valid = torch.tensor([[True, True, True, True, False, False]])
+    expect_close("mean_pool(x, valid)", mean_pool(x, valid), [[5.0]])
 check_values("3.2-pool-values", mean_pool)
 check_values("3.2-pool-padding", mean_pool)
 

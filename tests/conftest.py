@@ -182,6 +182,24 @@ def tiny_speakers(shared) -> Path:
 
 
 @pytest.fixture(scope="session")
+def transcripts(tmp_path_factory) -> Path:
+    """Two utterances of each split, noise with a text."""
+    from kws.audio.recordings import write_audio
+    from kws.data.transcripts import TABLE, write_transcripts
+
+    folder = tmp_path_factory.mktemp("texts")
+    generator, rows = torch.Generator().manual_seed(0), []
+    for split in ("training", "validation", "testing"):
+        for number, text in enumerate(("on no", "no")):
+            file = f"{split}{number}.wav"
+            write_audio(folder / file, torch.rand(9000, generator=generator) - 0.5)
+            row = {"file": file, "speaker": split, "split": split, "text": text}
+            rows.append(row | {"starts": ""})
+    write_transcripts(folder / TABLE, rows)
+    return folder
+
+
+@pytest.fixture(scope="session")
 def tones(tmp_path_factory):
     """`tones(n, seed)`: n made-up clips of noise, each with the tone of one of three labels."""
     import numpy as np

@@ -20,6 +20,7 @@ from kws.data.listing import read_listing
 from kws.data.own_words import speaker_of
 from kws.data.protocols import get_protocol
 from kws.training.recipe import experiment_groups
+from kws.training.synthesis import spoken_texts
 
 BENCHMARKS = Path(__file__).parents[1] / "benchmarks"
 
@@ -136,6 +137,21 @@ def test_official_clips_are_a_table_of_what_is_done_and_a_second_call_trains_the
     assert (out / "ds-cnn-0" / "best.pt").stat().st_mtime_ns == before
     assert call("--table", "--seeds", "0", "1", "2")["ds-cnn"] == both
     assert set(official.MODELS) == set(experiment_groups()["official"])
+
+
+def test_tags_name_the_words_that_were_mixed_and_a_teacher_leaves_no_frame_out(script, tiny_corpus):
+    tags = script("tags")
+    words = tags.Words(tiny_corpus, "training")
+    found = [words.mix(13, torch.Generator().manual_seed(3)) for _ in range(2)]
+    assert all(torch.equal(*pair) for pair in zip(*found, strict=True))
+    assert set(found[0][1].sum(dim=1).tolist()) == {1, 2, 3}
+    words.labels = torch.full_like(words.labels, 4)
+    assert words.mix(5, torch.Generator())[1].nonzero()[:, 1].tolist() == 5 * [4]
+    teacher, texts = script("teacher_durations"), spoken_texts(["warm water", "happy"], n_mels=7)
+    durations, focus = teacher.read_durations(teacher.Teacher(7).eval(), texts)
+    assert [len(some) for some in durations] == [len(one) for one in texts.phonemes]
+    assert [int(some.sum()) for some in durations] == [len(mel) for mel in texts.mels]
+    assert 0 < focus <= 1
 
 
 def test_speakers_of_own_words_are_divided_between_the_splits(script, tmp_path):

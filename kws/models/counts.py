@@ -243,7 +243,8 @@ MODULES = {  # between the convolutions and the encoder of a Speech-Transformer,
 def subsampling(config: SpeechTransformerConfig | SpeechGruConfig) -> Formula:
     """Two 3 × 3 convolutions, and the linear layer on the g bands that they leave."""
     sizes = {"a": config.channels, "g": count_subsampled(config.num_features), "d": config.d_model}
-    return Formula("10*a + 9*a**2 + a + (a*g + 1)*d", sizes)
+    sizes["n"] = config.deltas
+    return Formula("(10 + 9*n)*a + 9*a**2 + a + (a*g + 1)*d", sizes)
 
 
 def parts_of_speech_transformer(config: SpeechTransformerConfig) -> Parts:

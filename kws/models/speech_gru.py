@@ -29,6 +29,7 @@ class SpeechGruConfig:
     num_classes: Size = 19  # symbols of the alphabet, blank, start and end among them
     num_features: Size = 40  # mel bands of the input
     channels: Size = 16  # of the two convolutions
+    deltas: SizeOrZero = 0  # derivatives by time beside the bands
     d_model: Size = 128  # width D of memory and decoder
     num_heads: Size = 4  # attention heads of the decoder
     hidden_size: Size = 138  # width H of each direction of the encoder
@@ -48,7 +49,7 @@ class SpeechGru(nn.Module):
         super().__init__()
         self.config = config
         c = config
-        self.subsample = ConvSubsampling(c.num_features, c.d_model, c.channels)
+        self.subsample = ConvSubsampling(c.num_features, c.d_model, c.channels, deltas=c.deltas)
         self.dropout = nn.Dropout(c.dropout)
         self.encoder = BidirectionalRnn(
             "gru", c.d_model, c.hidden_size, c.num_encoder_layers, c.dropout

@@ -10,9 +10,11 @@ Shape letters: B batch   N frames   F mel bands   T frames of the memory (a quar
 
 from dataclasses import dataclass
 
+import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 
+from kws.audio.features import deltas as derive
 from kws.models.attention_2d import Attention1d, Attention2d
 from kws.models.decoder import DecoderLayer
 from kws.models.frontend import convolve, maps_of, zero_padding
@@ -44,8 +46,9 @@ def count_subsampled(num_frames: int) -> int:
 class ConvSubsampling(nn.Module):
     """Two 3 × 3 convolutions of stride 2 with ReLU, then a linear layer: a quarter of the frames.
 
-    10 C + 9 C² + C + (C f + 1) D parameters, f = `count_subsampled(F)`, and those of the modules.
-    Raises ValueError: another module.
+    The first convolution reads the mel bands and, as further channels, their first `deltas`
+    derivatives by time. (10 + 9 deltas) C + 9 C² + C + (C f + 1) D parameters,
+    f = `count_subsampled(F)`, and those of the modules. Raises ValueError: another module.
     """
 
     def __init__(
@@ -55,11 +58,13 @@ class ConvSubsampling(nn.Module):
         channels: int,
         module: str = "attention-2d",
         num_modules: int = 0,
+        deltas: int = 0,
     ):
         super().__init__()
+        self.deltas = deltas
         if module not in MODULES:
             raise ValueError(f"module={module!r}: choose one of {', '.join(MODULES)}")
-        self.first = nn.Conv2d(1, channels, 3, stride=2, padding=1)
+        self.first = nn.Conv2d(1 + deltas, channels, 3, stride=2, padding=1)
         self.second = nn.Conv2d(channels, channels, 3, stride=2, padding=1)
         self.modules_between = nn.ModuleList(MODULES[module](channels) for _ in range(num_modules))
         self.project = nn.Linear(channels * count_subsampled(num_features), d_model)
@@ -70,13 +75,25 @@ class ConvSubsampling(nn.Module):
         """Frames (B, ⌈T/4⌉, D) and mask; padding changes no real frame. ValueError: no frames."""
         if not mel.shape[1]:
             raise ValueError("0 frames: an utterance needs at least one")
-        x, valid = convolve(self.first, maps_of(mel), valid)
+        x, valid = convolve(self.first, self._channels(mel, valid), valid)
         x, valid = convolve(self.second, x.relu(), valid)
         x = x.relu()
         for layer in self.modules_between:
             x = layer(x, valid)
         x = zero_padding(x, valid)
         return self.project(x.permute(0, 3, 1, 2).flatten(2)), valid  # channel after channel
+
+    def _channels(
+        self, mel: Float[Tensor, "B N F"], valid: Bool[Tensor, "B N"] | None
+    ) -> Float[Tensor, "B K F N"]:
+        """The bands and their derivatives, for which the last frame of an utterance goes on."""
+        parts = [mel]
+        for _ in range(self.deltas):
+            if valid is not None:
+                last = (valid.cumsum(dim=1) - 1).clamp(min=0)[..., None]  # the last real frame
+                parts[-1] = parts[-1].gather(1, last.expand_as(mel))
+            parts.append(derive(parts[-1]))
+        return torch.cat([maps_of(part) for part in parts], dim=1)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -90,6 +107,7 @@ class SpeechTransformerConfig:
     module: str = "attention-2d"
     # how many of it; the paper has 2 of an attention, or 4 of the others
     num_modules: SizeOrZero = 0
+    deltas: SizeOrZero = 0  # derivatives by time beside the bands; the paper has 2
     d_model: Size = 128  # width D
     num_heads: Size = 4  # attention heads
     d_ff: Size = 256  # width of the feed-forward networks
@@ -110,7 +128,7 @@ class SpeechTransformer(nn.Module):
         self.config = config
         c = config
         self.subsample = ConvSubsampling(
-            c.num_features, c.d_model, c.channels, c.module, c.num_modules
+            c.num_features, c.d_model, c.channels, c.module, c.num_modules, c.deltas
         )
         self.positions = SinusoidalPositions(c.d_model, c.dropout)
         layer = EncoderLayer(c.d_model, c.num_heads, c.d_ff, c.dropout, norm_first=True)

@@ -6,27 +6,11 @@ import pytest
 import torch
 
 from kws.audio.recordings import write_audio
-from kws.data.transcripts import TABLE, write_transcripts
 
 SMALL = [
     "model.d_model=8", "model.num_heads=2", "model.channels=2", "model.d_ff=8",
     "features.n_mels=8", "train.total_steps=2", "train.batch_size=2",
 ]  # fmt: skip
-
-
-@pytest.fixture(scope="module")
-def transcripts(tmp_path_factory):
-    """Two utterances of each split, noise with a text."""
-    folder = tmp_path_factory.mktemp("texts")
-    generator, rows = torch.Generator().manual_seed(0), []
-    for split in ("training", "validation", "testing"):
-        for number, text in enumerate(("on no", "no")):
-            file = f"{split}{number}.wav"
-            write_audio(folder / file, torch.rand(9000, generator=generator) - 0.5)
-            row = {"file": file, "speaker": split, "split": split, "text": text}
-            rows.append(row | {"starts": ""})
-    write_transcripts(folder / TABLE, rows)
-    return folder
 
 
 @pytest.fixture(scope="module")

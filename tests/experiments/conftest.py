@@ -11,6 +11,7 @@ import kws.training.recipe
 from experiments import runs
 from experiments.one_run import run_one
 from experiments.plan import Job, find_source
+from kws.training.recipe import load_recipe
 from tests.conftest import data_beside
 
 collect_ignore = ["small.py"]  # a program, which reads its arguments
@@ -23,6 +24,7 @@ RECIPES = {
     "words/slow-gru": GRU.format(lr="1e-4"),
     "words/diverges": GRU.format(lr="1e30") + "train.clip_norm = 0\n",
     "voices/transformer": TEXTS["voices"],
+    "strings/speller": TEXTS["speller"],
 }
 
 
@@ -51,7 +53,7 @@ def make_job(recipes, tiny_corpus, tmp_path) -> Callable[..., Job]:
 
     def make(name: str = "gru", **changes) -> Job:
         group, data = changes.pop("group", "words"), str(changes.pop("data", tiny_corpus))
-        task = "speakers" if group == "voices" else "keywords"
+        task = load_recipe(f"{group}/{name}").data.task
         source = find_source(data, task)
         assert source is not None
         job = Job(

@@ -76,6 +76,16 @@ def test_whole_utterances_and_crops_do_not_mix_and_without_answers_validation_is
     assert [other["view"] for other in result["also"]] == ["32-frame crops"]
 
 
+def test_a_recognizer_is_right_where_it_writes_the_whole_text(make_job, transcripts, monkeypatch):
+    write = "kws.inference.trained_recognizer.transcribe"
+    monkeypatch.setattr(write, lambda *_, **__: ["on no", "no no"])
+    result = run_one(make_job("speller", group="strings", data=transcripts))
+    assert (result["protocol"], result["view"], result["right"]) == (
+        "transcription", "whole strings", "10",
+    )  # fmt: skip
+    assert (result["steps"], result["data"]["training"]) == (2, 2)
+
+
 def test_a_run_of_another_recipe_is_not_continued(make_job, made):
     other = make_job("slow-gru", keep=True)
     run_one(other)

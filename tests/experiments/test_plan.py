@@ -22,7 +22,8 @@ def test_seeds(text, seeds):
 
 def test_all_is_every_recipe_of_every_group(recipes):
     words = [("words", name) for name in ("diverges", "gru", "slow-gru")]
-    assert chosen_recipes("all") == [("voices", "transformer"), *words]
+    others = [("strings", "speller"), ("voices", "transformer")]
+    assert chosen_recipes("all") == [*others, *words]
     assert chosen_recipes("words") == words
     assert chosen_recipes("words", ["gru"]) == [("words", "gru")]
     for group, names, sentence in (
@@ -63,14 +64,17 @@ def test_seeds_come_before_recipes(tiny_corpus):
 
 
 @pytest.mark.usefixtures("recipes")
-def test_recipes_of_the_other_task_are_left_out_in_words(tiny_corpus, tiny_speakers):
+def test_recipes_of_other_tasks_are_left_out_in_words(tiny_corpus, tiny_speakers, transcripts):
     options = {"full": False, "out": "o", "runs": "r"}
     jobs, left_out = plan(chosen_recipes("all"), [0], str(tiny_corpus), **options)
     assert {job.group for job in jobs} == {"words"}
-    assert len(left_out) == 1
-    assert left_out[0].startswith("voices/transformer: about speakers")
-    with pytest.raises(UsageError, match="words/gru: about keywords"):
-        plan([("words", "gru")], [0], str(tiny_speakers), **options)
+    tasks = {"strings/speller": "transcription", "voices/transformer": "speakers"}
+    assert [line.partition(", ")[0] for line in left_out] == [
+        f"{name}: about {task}" for name, task in tasks.items()
+    ]
+    for data in (tiny_speakers, transcripts):
+        with pytest.raises(UsageError, match="words/gru: about keywords"):
+            plan([("words", "gru")], [0], str(data), **options)
 
 
 def test_other_data_have_another_identity(tiny_corpus, tmp_path):

@@ -4,7 +4,9 @@ from dataclasses import replace
 from typing import Any
 
 import torch
+import torch.nn.functional as F
 
+from kws.audio.features import with_deltas
 from kws.models.counts import count_parameters
 from kws.models.speech_gru import SpeechGru, SpeechGruConfig
 from kws.models.speech_transformer import (
@@ -48,12 +50,12 @@ def test_a_quarter_of_the_frames_is_left_and_every_one_of_a_million_parameters_l
 def small_gru() -> SpeechGru:
     torch.manual_seed(0)
     sizes = {"num_classes": 7, "num_features": 10, "channels": 3, "d_model": 8}
-    return SpeechGru(SpeechGruConfig(**sizes, num_heads=2, hidden_size=5)).double().eval()
+    return SpeechGru(SpeechGruConfig(**sizes, num_heads=2, hidden_size=5, deltas=1)).double().eval()
 
 
 def test_padding_moves_no_logit_of_any_recognizer():
     modules = [small(module=module, num_modules=2) for module in MODULES]
-    for model in (small(), *modules, small_gru()):
+    for model in (small(deltas=2), *modules, small_gru()):
         mel, valid, symbols = wanted()
         logits, ctc = model(mel, valid, symbols)
         loud = mel.masked_fill(~valid[..., None], torch.nan)
@@ -66,6 +68,16 @@ def test_padding_moves_no_logit_of_any_recognizer():
             left = count_subsampled(frames)
             torch.testing.assert_close(ctc_alone, ctc[one, :left], rtol=0, atol=ROUNDING)
             torch.testing.assert_close(ctc_again[one, :left], ctc_alone, rtol=0, atol=ROUNDING)
+
+
+def test_derivatives_are_further_channels_of_the_first_convolution():
+    module, mel = ConvSubsampling(10, 8, 3, deltas=2).double(), torch.randn(2, 21, 10).double()
+    channels = with_deltas(mel, 2).unflatten(2, (3, 10)).permute(0, 2, 3, 1)
+    expected = F.conv2d(channels, module.first.weight, module.first.bias, stride=2, padding=1)
+    convolved = []
+    module.first.register_forward_hook(lambda _, __, out: convolved.append(out))
+    module(mel)
+    torch.testing.assert_close(convolved[0], expected, rtol=0, atol=SAME_SUMS)
 
 
 def test_it_looks_at_no_symbol_ahead_and_hears_its_own_memory():

@@ -42,7 +42,7 @@ def small(request):
 @pytest.mark.parametrize("name", RECOGNIZERS)
 @pytest.mark.parametrize("layers", [0, 2])
 def test_every_part_of_a_recognizer_has_as_many_parameters_as_its_formula_says(name, layers):
-    config = configure(name, num_decoder_layers=layers, num_features=37)
+    config = configure(name, num_decoder_layers=layers, num_features=37, deltas=layers)
     with torch.device("meta"):
         model = build_from(name, config)
     found = {part: formula.value for part, formula in formulas(config).items()}

@@ -360,6 +360,10 @@ def head_values(draw, B, T, F, C, SpeakerConformer, replace_encoder):
         encoder.frames = torch.where(shown, mean + 3 * (mean - frames), frames)
         what = f"{given}: are the logits equal for other frames with the same mean?"
         yield what, {"one": logits, "other": model(mel, valid)}
+        encoder.frames = frames.repeat(1, 2, 1)
+        longer = mel[:, : T // 2 * 2].repeat(1, 2, 1), valid[:, : T // 2 * 2].repeat(1, 2)
+        what = f"{given}: are the logits equal for an utterance twice over?"
+        yield what, {"one": logits, "other": model(*longer)}
 
 
 @trial("4.7", public=LOGITS, hidden=LOGITS_HIDDEN, measure=compare_within(TOLERANCE))
