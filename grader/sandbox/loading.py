@@ -82,7 +82,8 @@ class Namespace:
         try:
             self._execute(piece)
         except BaseException as error:
-            names = [name for name in piece.names if self._is_due(name, piece)]
+            due = set(piece.names) - (set(piece.changes) & self.values.keys())
+            names = [name for name in piece.names if name in due]  # no other piece gave them
             what = f"the definition of {' and '.join(names)}" if names else piece.where
             rejection = self._not_begun(error, piece, names) or self.explain(error, what)
             if rejection.reason is Reason.ERROR:
@@ -93,10 +94,6 @@ class Namespace:
             if name in self.values:
                 self.failures.pop(name, None)
         return True
-
-    def _is_due(self, name: str, piece: Piece) -> bool:
-        """Whether a piece has to define a name: no other one did."""
-        return name not in piece.changes or name not in self.values
 
     def _not_begun(
         self, error: BaseException, piece: Piece, names: Sequence[str]

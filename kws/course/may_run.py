@@ -132,8 +132,7 @@ def changes_of(node: ast.stmt) -> Iterator[str]:
 
 def drawn_after(body: Sequence[ast.stmt]) -> Iterator[tuple[str, ...]]:
     """For each statement that sets a seed what is drawn up to the next one: nothing for others."""
-    drawn: list[str] = []
-    found = []
+    drawn, found = list[str](), []
     for node in reversed(body):
         found.append(tuple(drawn) if (seeds := _seeds(node)) else ())
         drawn = [] if seeds else [*drawn, *(() if is_harmless(node) else names_of(node))]

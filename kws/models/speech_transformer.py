@@ -90,8 +90,8 @@ class ConvSubsampling(nn.Module):
         parts = [mel]
         for _ in range(self.deltas):
             if valid is not None:
-                last = (valid.cumsum(dim=1) - 1).clamp(min=0)  # that is real, of each frame
-                parts[-1] = parts[-1].gather(1, last[..., None].expand_as(mel))
+                last = (valid.cumsum(dim=1) - 1).clamp(min=0)[..., None]  # the last real frame
+                parts[-1] = parts[-1].gather(1, last.expand_as(mel))
             parts.append(derive(parts[-1]))
         return torch.cat([maps_of(part) for part in parts], dim=1)
 

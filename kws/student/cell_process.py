@@ -178,8 +178,7 @@ class Kernel:
     def stop(self, error: TooLong, names: Set[str], name: str) -> None:
         """Report a statement that ran too long; the cell goes on after it."""
         finding = self.finding(error, name)
-        where = finding["where"]
-        self.report({"stopped": int(name[6:-1]), "text": finding["text"], "where": where})
+        self.report({"stopped": int(name[6:-1]), **finding})
         self.failed |= dict.fromkeys(names - vars(self.module).keys(), finding)
 
     def define(self, statement: CellStatement) -> None:

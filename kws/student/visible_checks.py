@@ -143,8 +143,7 @@ def run_checks(
         if whole and "raised" in event:
             cell, text = event["raised"], f"raised {text}"
         if cell is not None:
-            name, where = names[cell], event["where"]
-            broken.append(RaisedCell(name=name, text=text, where=where))
+            broken.append(RaisedCell(name=names[cell], text=text, where=event["where"]))
 
     limit = seconds if seconds is not None else SECONDS_WHOLE if whole else SECONDS
     try:

@@ -42,6 +42,16 @@ def test_every_trial_with_the_same_results_for_any_seed_is_listed(number):
     assert foreseen(number) & trials == set(measured(number))
 
 
+@pytest.mark.slow  # as above
+@pytest.mark.parametrize("number", ASSIGNMENTS)
+def test_right_results_do_not_depend_on_what_an_answer_draws_itself(number, monkeypatch):
+    for _ in range(2):
+        for trial in all_trials(number):
+            results = [*trial.results(our_answers(number), seed=21, hidden=True)]
+            expect_as_ours(trial, results, 21)  # made once, before the change
+        monkeypatch.setattr("kws.course.trial._hashed", lambda seed: seed + 1)
+
+
 SOURCE = """def f(x, valid=None):
     y = x @ x.mT / 2
     if valid is not None:
