@@ -444,7 +444,8 @@ _ = axes.legend(frameon=False, ncols=3)
 # environmental sounds (ESC-50) and, by variant, 73.7 to 76.3 % on acoustic scenes (DCASE 2020). It
 # trains on one RTX 2080 Ti, where AST needed four GPUs. (A clip of AudioSet may have several
 # labels, of 632 in its ontology, 527 of them in the published data set. So each class has a sigmoid
-# of its own; mAP is the average precision of a class, averaged over all classes.)
+# of its own; mAP is the average precision of a class, averaged over all classes. The project's
+# `benchmarks/tags.py` does this in small: one to three words at once in two seconds.)
 #
 # **Contract.** `structured(x, rows, columns, generator=None)`: x (B, D, f, t) → (B, D, f − rows, t
 # − columns). `unstructured(x, keep, generator=None)`: x (B, N, D) → (B, keep, D). The rows, columns

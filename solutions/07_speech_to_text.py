@@ -390,7 +390,9 @@ _ = axes.legend(frameon=False)
 # The 2-D attention helps the small model by 0.77 points and *hurts* the big one by 0.09; the best
 # figure in the paper is without it. A component that helps a model that is too small may do what a
 # larger model does anyway. The first line alone would have been true, and its conclusion wrong.
-# (The table does not show whether 0.09 points are more than chance.)
+# (The table does not show whether 0.09 points are more than chance. Nor can we say: in a narrow
+# recognizer two modules write 3.4 points more of the strings of digits without a mistake, with a 95
+# % interval from −1.2 to 8.1, four seeds: `docs/experiments.md`.)
 #
 # </details>
 #

@@ -348,22 +348,19 @@ def head_values(draw, B, T, F, C, SpeakerConformer, replace_encoder):
         yield f"{given}: valid as the encoder gets it", encoder.valid
         yield f"{given}: are some logits negative?", bool((logits < 0).any())
         yield f"{given}: are some logits positive?", bool((logits > 0).any())
-        frames = encoder.frames
-        encoder.frames = 10 * frames
-        what = f"{given}: are the logits equal if the encoder's frames are 10 times as large?"
-        yield what, {"one": logits, "other": model(mel, valid)}
-        shown = valid[:, 1::2, None]  # pairs of frames: valid_frames leaves out whole pairs
-        encoder.frames = frames + LOUD * ~shown
-        what = f"{given}: are the logits equal if the encoder's frames have other padding?"
-        yield what, {"one": logits, "other": model(mel, valid)}
+        frames, shown = encoder.frames, valid[:, 1::2, None]  # whole pairs of frames are valid
         mean = (frames * shown).sum(dim=1, keepdim=True) / shown.sum(dim=1, keepdim=True)
-        encoder.frames = torch.where(shown, mean + 3 * (mean - frames), frames)
-        what = f"{given}: are the logits equal for other frames with the same mean?"
-        yield what, {"one": logits, "other": model(mel, valid)}
-        encoder.frames = frames.repeat(1, 2, 1)
-        longer = mel[:, : T // 2 * 2].repeat(1, 2, 1), valid[:, : T // 2 * 2].repeat(1, 2)
-        what = f"{given}: are the logits equal for an utterance twice over?"
-        yield what, {"one": logits, "other": model(*longer)}
+        moved = mean + 3 * (mean - frames)
+        changed = {
+            "if the encoder's frames are 10 times as large": 10 * frames,
+            "if the encoder's frames have other padding": frames + LOUD * ~shown,
+            "for other frames with the same mean": torch.where(shown, moved, frames),
+            "for an utterance twice over": frames.repeat(1, 2, 1),
+        }
+        for what, encoder.frames in changed.items():
+            times = encoder.frames.shape[1] // frames.shape[1]
+            again = (torch.cat([x[:, : T // 2 * 2]] * times, dim=1) for x in (mel, valid))
+            yield f"{given}: are the logits equal {what}?", {"one": logits, "other": model(*again)}
 
 
 @trial("4.7", public=LOGITS, hidden=LOGITS_HIDDEN, measure=compare_within(TOLERANCE))
