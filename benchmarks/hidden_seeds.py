@@ -7,8 +7,8 @@ the visible checks let pass runs through the hidden trials of its task with so m
 some seeds notice is a lottery for the student. With --state, a line a case is kept, and the next
 run goes on where this one ended; --minutes of processor time end it early, and n is printed.
 
-Run with 60 seeds for 01 (235 planted mistakes), 02 to 04 (129, 118, 151), 05 (78; with 10 seeds 147)
-and 06 to 09 (590 cases): every one is noticed by every seed. Those that were added since did not run.
+Run with 60 seeds for 01 (235 planted mistakes), 02 to 04 (129, 118, 151), 05 (78; with 10 seeds
+147) and 06 to 09 (590 cases): every one is noticed by every seed. Those added since did not run.
 """
 
 import argparse
