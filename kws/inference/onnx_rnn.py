@@ -98,7 +98,7 @@ class OnnxGru(nn.Module):
 
     def __init__(self, gru: nn.GRU):
         super().__init__()
-        self.rnn = OnnxRnn("GRU", gru)
+        self.hidden_size, self.rnn = gru.hidden_size, OnnxRnn("GRU", gru)
 
     def forward(
         self, x: Float[Tensor, "B T D"], before: Float[Tensor, "1 B H"] | None = None
