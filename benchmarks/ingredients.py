@@ -6,7 +6,7 @@ For each seed, twice STEPS steps without any ingredient (noise by volume, small 
 words but those of people, mixup and smoothing, as in `keywords`) are where all variants begin. Each
 then trains for STEPS more: without any, with all, with talk as well (`keywords-sentences`), and
 with all but one. Tested on two streams of MINUTES of official test clips (`benchmarks/shipped.py`,
-seed 0), and on continuous_speech. Weights are the averaged ones of the end. Two CPU hours.
+seed 0), and on continuous_speech. Weights are the averaged ones of the end. An hour of CPU.
 """
 
 import argparse
