@@ -704,9 +704,7 @@ _ = panels[1].set(xlabel="time (s)")
 # steps; without the guide it is not, and the speech would be babble. (Even with guidance, two
 # layers and four times as many steps, a listener recognized almost none of the words when we
 # tried.) This is FastSpeech's argument: if durations are known, no alignment has to be found. Its
-# authors read them from such a teacher's attention. From one like this (`teacher_durations.py` in
-# the project's `benchmarks`, one seed) they are 5.9 frames off, and a listener recognizes 30 of 35
-# words that the voice then says; 34 with the engine's durations.
+# authors read them from such a teacher; from this one they are 5.9 frames off (docs/results.md).
 #
 # **Think:** attention that is exactly on the diagonal has a loss of 0. Why do we not fix it to the
 # diagonal?

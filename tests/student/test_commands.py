@@ -45,7 +45,7 @@ def test_check_says_what_is_not_started_and_is_zero_when_all_that_was_asked_for_
     code, text = kws("check", "02")
     assert code == 0
     assert "✓ 2.1-attend-by-hand  attend agrees with pencil and paper\n" in text
-    assert text.endswith("21 of 21 checks pass; tasks done: 34 of 34 points\n")
+    assert text.endswith("22 of 22 checks pass; tasks done: 34 of 34 points\n")
 
 
 def test_check_says_which_of_several_definitions_counts(folder, kws):
@@ -90,7 +90,7 @@ def test_progress_counts_what_passes_now_and_keeps_nothing(folder, kws):
     assert code == 0
     assert states["2.1"] == ("0 of 4", "· not started", "6")
     assert states["2.2"] == ("2 of 2", "✓ done", "4")
-    assert "of 21 checks pass; tasks done: 11 of 34 points" in text
+    assert "of 22 checks pass; tasks done: 11 of 34 points" in text
     assert sorted(folder.path.rglob("*")) == before
 
 
