@@ -16,15 +16,19 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import torch
-from operating_points import encode_speech
 from report import cpu_seconds, finish, print_table
-from shipped import sentences, whole
+from shipped import whole
 from shipped_training import gather
 
 from kws.cli import run
 from kws.data.streams import make_streams
 from kws.inference.detector import Trigger, words_of
-from kws.inference.stream_evaluation import events_of, score, score_recordings
+from kws.inference.stream_evaluation import (
+    det_curve,
+    score_blocks,
+    score_recordings,
+    speech_blocks,
+)
 from kws.inference.torch_stream import TorchStream
 from kws.training.checkpoint import load_model
 
@@ -56,16 +60,18 @@ def train(data: Path, out: Path, seed: int, steps: int, settings: list[str], *mo
     return out / "last.pt"
 
 
-def figures(model: TorchStream, streams: Path, blocks: list, trigger: Trigger) -> list[float]:
+def figures(model: TorchStream, streams: Path, speech: Path, trigger: Trigger) -> list[float]:
     """Missed per cent and alarms an hour at the trigger, missed at <= 5 an hour, speech events."""
-    labels, scored = model.labels, list(score_recordings(model, streams, trigger))
-    at = score(scored, labels, trigger).total
+    scored = list(score_recordings(model, streams, trigger))
+    spoken = score_blocks(model, speech_blocks(speech), trigger)
+    thresholds = [i / 50 for i in range(15, 50)]
+    curve = det_curve(scored, model.labels, trigger, thresholds=thresholds, speech=spoken)
     # with hindsight, the same for all: no variant is chosen by this
-    curve = [score(scored, labels, Trigger(threshold=i / 50)).total for i in range(15, 50)]
-    best = min(each.missed.value for each in curve if each.alarms.value <= 5)
-    spoken = encode_speech(model, blocks, trigger.hop_ms)
-    events = len(events_of(spoken, labels, trigger))
-    return [100 * at.missed.value, at.alarms.value, 100 * best, events * 3600 / spoken.seconds]
+    best = min(each.total.missed.value for each in curve if each.total.alarms.value <= 5)
+    (at,) = (each for each in curve if each.threshold == trigger.threshold)
+    assert at.speech is not None
+    missed, alarms = at.total.missed.value, at.total.alarms.value
+    return [100 * missed, alarms, 100 * best, at.speech.value]
 
 
 def mean_and_deviation(values: Sequence[float]) -> str:
@@ -96,14 +102,14 @@ def main() -> None:
         streams = make_streams(
             scratch / "streams", excerpt, words=words, minutes=chosen.minutes, files=2, partial=True
         )
-        blocks = list(sentences(chosen.recordings / "continuous_speech"))
+        speech = chosen.recordings / "continuous_speech"
         for seed in range(chosen.seeds):
             begin = train(data, scratch / f"begin-{seed}", seed, 2 * chosen.steps, NONE)
             for place, (name, settings) in enumerate(variants.items()):
                 out = scratch / f"{seed}-{place}"
                 more = ["train.lr=7e-4", "train.warmup_steps=30", *settings]
                 end = train(data, out, seed, chosen.steps, more, "--init", str(begin))
-                found = figures(TorchStream(load_model(end)), streams, blocks, Trigger())
+                found = figures(TorchStream(load_model(end)), streams, speech, Trigger())
                 results[name].append(found)
                 print(f"seed {seed}, {name}: {found}", flush=True)
     rows = []

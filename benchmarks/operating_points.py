@@ -21,7 +21,7 @@ from pathlib import Path
 import numpy as np
 import torch
 from report import hardware
-from shipped import interval, sentences, whole
+from shipped import interval, whole
 from shipped_training import gather
 
 from kws.data.embedded.corpus import draw_cast
@@ -31,13 +31,13 @@ from kws.data.streams import make_streams
 from kws.inference.detector import parse_trigger, words_of
 from kws.inference.stream_evaluation import (
     AlarmRate,
-    Scored,
     events_of,
     match,
     score,
+    score_blocks,
     score_recordings,
+    speech_blocks,
 )
-from kws.inference.streaming import StreamModel, posteriors
 from kws.inference.torch_stream import TorchStream
 from kws.training.checkpoint import load_model
 
@@ -70,13 +70,6 @@ def reading(texts: list[str], scratch: Path) -> Iterator[np.ndarray]:
             yield PAUSE
 
 
-def encode_speech(model: StreamModel, blocks: list[np.ndarray], hop_ms: int) -> Scored:
-    """Posteriors of speech in which no word is expected."""
-    seconds = sum(map(len, blocks)) / 16_000
-    times, rows = zip(*posteriors(model, blocks, hop_ms=hop_ms), strict=True)
-    return Scored(file="", times=list(times), posteriors=np.stack(rows), truth=(), seconds=seconds)
-
-
 def main() -> None:
     """Print a row a threshold, the latency, then one line of JSON."""
     parser = argparse.ArgumentParser(description=__doc__)
@@ -93,10 +86,12 @@ def main() -> None:
     began = time.process_time()
     with tempfile.TemporaryDirectory() as folder:
         scratch, streams = Path(folder), {}
-        people = gather(chosen.recordings, scratch / "people")
         excerpt = whole(chosen.recordings / "speech_commands_excerpt", scratch / "excerpt")
-        places = ((people, "validation", 1), (excerpt, "testing", 0))
-        for data, split, seed in places[chosen.test_only :]:
+        places = [(excerpt, "testing", 0)]
+        if not chosen.test_only:
+            people = gather(chosen.recordings, scratch / "people")
+            places.insert(0, (people, "validation", 1))
+        for data, split, seed in places:
             made = make_streams(
                 scratch / split,
                 data,
@@ -108,10 +103,10 @@ def main() -> None:
                 partial=True,
             )
             streams[split] = list(score_recordings(model, made, trigger))
-        spoken = {"people": list(sentences(chosen.recordings / "continuous_speech"))}
+        spoken = {"people": speech_blocks(chosen.recordings / "continuous_speech")}
         if not chosen.test_only:
-            spoken["reading"] = list(reading(prose()[: chosen.sentences], scratch))
-    speech = {name: encode_speech(model, each, trigger.hop_ms) for name, each in spoken.items()}
+            spoken["reading"] = iter([*reading(prose()[: chosen.sentences], scratch)])
+    speech = {name: score_blocks(model, each, trigger) for name, each in spoken.items()}
     for name, each in speech.items():
         print(f"{name}: {each.seconds / 60:.1f} minutes")
     rows = []

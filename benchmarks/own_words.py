@@ -174,10 +174,7 @@ def main() -> None:
             corpus = by_speaker(arguments.people, Path(scratch) / "people")
             words = sorted(read_listing(corpus).words)
         elif arguments.english:
-            corpus, words = (
-                english(arguments.english, Path(scratch) / "en"),
-                [str(word) for word in ENGLISH],
-            )
+            corpus, words = english(arguments.english, Path(scratch) / "en"), [*ENGLISH]
         else:
             words = [str(word) for word in GERMAN]
             corpus = make_corpus(

@@ -12,17 +12,13 @@ import argparse
 import hashlib
 import json
 import tempfile
-from collections.abc import Iterator
-from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
 
-import numpy as np
 import torch
 
 import kws
-from kws.audio.audio_reading import read_samples
-from kws.data.listing import LIST_FILES, audio_files
+from kws.data.listing import LIST_FILES
 from kws.data.speech_commands import load_speech_commands
 from kws.data.streams import make_streams, read_truth
 from kws.inference.detector import Trigger, words_of
@@ -33,9 +29,10 @@ from kws.inference.stream_evaluation import (
     det_curve,
     events_of,
     match,
+    score_blocks,
     score_recordings,
+    speech_blocks,
 )
-from kws.inference.streaming import posteriors
 from kws.inference.torch_stream import TorchStream
 from kws.metrics import Proportion
 from kws.models.counts import count_parameters
@@ -53,22 +50,6 @@ def whole(excerpt: Path, out: Path) -> Path:
         if part.name not in LIST_FILES.values() and not (out / part.name).exists():
             (out / part.name).symlink_to(part.resolve())
     return out
-
-
-def sentences(folder: Path) -> Iterator[np.ndarray]:
-    """One recording after another, as one stream."""
-    for name in audio_files(folder):
-        yield read_samples(folder / name)
-
-
-def listened(trained: Trained, folder: Path) -> Scored:
-    """Posteriors of continuous speech, in which no word is expected."""
-    seconds = sum(len(each) for each in sentences(folder)) / 16_000
-    model = TorchStream(trained)
-    pairs = list(posteriors(model, sentences(folder), hop_ms=Trigger().hop_ms))
-    rows = np.stack([row for _, row in pairs])
-    times = [time for time, _ in pairs]
-    return Scored(file=str(folder), times=times, posteriors=rows, truth=(), seconds=seconds)
 
 
 def interval(each: Proportion | AlarmRate, scale: float = 1.0) -> str:
@@ -125,21 +106,19 @@ def main() -> None:
         truth = [each for spoken in read_truth(made).values() for each in spoken]
         streams = list(score_recordings(TorchStream(trained), made, trigger))
     others = sum(each.word not in words_of(trained.labels) for each in truth)
-    speech = listened(trained, chosen.recordings / "continuous_speech")
+    spoken = speech_blocks(chosen.recordings / "continuous_speech")
+    speech = score_blocks(TorchStream(trained), spoken, trigger)
     table = [
         "| threshold | missed % | false alarms an hour | an hour of continuous speech |",
         "|---|---|---|---|",
     ]
-    curve = det_curve(streams, trained.labels, trigger, thresholds=THRESHOLDS)
+    curve = det_curve(streams, trained.labels, trigger, thresholds=THRESHOLDS, speech=speech)
     for point in curve:
-        at = replace(trigger, threshold=point.threshold)
-        alarms = AlarmRate(
-            count=len(events_of(speech, trained.labels, at)), hours=speech.seconds / 3600
-        )
         total = point.total
+        assert point.speech is not None
         table.append(
             f"| {point.threshold:g} | {interval(total.missed, 100)} | "
-            f"{interval(total.alarms)} | {interval(alarms)} |"
+            f"{interval(total.alarms)} | {interval(point.speech)} |"
         )
     default = next(each for each in curve if each.threshold == trigger.threshold).total
     thousand = AlarmRate(count=default.alarms.count, hours=others / 1000)

@@ -17,9 +17,9 @@ from statistics import fmean
 
 import torch
 import torch.nn.functional as F
+from descent import descend
 from report import finish, print_table
 from torch import Tensor
-from tqdm import trange
 
 from kws.audio.features import HOP, SAMPLE_RATE, log_mel
 from kws.data.clips import ClipSplit
@@ -28,7 +28,6 @@ from kws.data.speech_commands import load_speech_commands
 from kws.files import cache_dir
 from kws.metrics import mean_average_precision, percent
 from kws.models.spectrogram_transformer import AST_SMALL, SpectrogramTransformer
-from kws.training.schedule import cosine_warmup
 
 NOT_WORDS = 2  # silence and unknown, the first two labels
 MOST = 3  # words in a clip
@@ -113,15 +112,13 @@ def train(words: Words, loss: str, steps: int, seed: int) -> SpectrogramTransfor
     frames = SAMPLES // HOP + 1
     config = replace(AST_SMALL, num_classes=words.count, num_frames=frames)
     model, generator = SpectrogramTransformer(config), torch.Generator().manual_seed(seed)
-    optimizer = torch.optim.AdamW(model.parameters(), lr=RATE, weight_decay=0.01)
-    for step in trange(steps, desc=f"{loss}, seed {seed}", leave=False, disable=None):
-        share = cosine_warmup(step, warmup_steps=min(WARMUP, steps // 2), total_steps=steps)
-        optimizer.param_groups[0]["lr"] = RATE * share
+
+    def draw_loss() -> Tensor:
         mels, tags = words.mix(BATCH, generator)
-        optimizer.zero_grad()
-        LOSSES[loss](model(mels), tags).backward()
-        torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
-        optimizer.step()
+        return LOSSES[loss](model(mels), tags)
+
+    desc = f"{loss}, seed {seed}"
+    descend(model, draw_loss, steps, rate=RATE, warmup=WARMUP, desc=desc)
     return model.eval()
 
 

@@ -20,10 +20,10 @@ from tempfile import TemporaryDirectory
 
 import torch
 import torch.nn.functional as F
+from descent import descend
 from report import finish as print_last
 from report import print_table
 from torch import Tensor, nn
-from tqdm import trange
 
 from kws.data.embedded.phrases import SYMBOLS, phrase_texts
 from kws.data.protocols import V2_WORDS
@@ -36,7 +36,6 @@ from kws.models.scaled_positions import ScaledPositions
 from kws.models.transformer import EncoderLayer, FeedForward
 from kws.training.loop import begin, finish
 from kws.training.recipe import load_recipe
-from kws.training.schedule import cosine_warmup
 from kws.training.synthesis import SpokenTexts, spoken_texts
 from kws.training.voice_run import measure_voice, voice_objective
 
@@ -142,15 +141,12 @@ def train_teacher(texts: SpokenTexts, steps: int, seed: int) -> Teacher:
     """A Transformer-TTS whose attention is kept near the diagonal; it sees no durations."""
     torch.manual_seed(seed)
     teacher = Teacher(texts.mels[0].shape[1])
-    optimizer = torch.optim.AdamW(teacher.parameters(), lr=RATE)
     batches = texts.training_batches(BATCH, torch.Generator().manual_seed(seed))
-    for step in trange(steps, desc="teacher", leave=False, disable=None):
-        share = cosine_warmup(step, warmup_steps=min(WARMUP, steps // 2), total_steps=steps)
-        optimizer.param_groups[0]["lr"] = RATE * share
-        optimizer.zero_grad()
-        teacher_loss(teacher, texts, next(batches)).backward()
-        nn.utils.clip_grad_norm_(teacher.parameters(), 1.0)
-        optimizer.step()
+
+    def draw_loss() -> Tensor:
+        return teacher_loss(teacher, texts, next(batches))
+
+    descend(teacher, draw_loss, steps, rate=RATE, warmup=WARMUP, desc="teacher")
     return teacher.eval()
 
 

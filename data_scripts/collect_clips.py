@@ -22,13 +22,13 @@ from collections import Counter
 from collections.abc import Iterable
 from pathlib import Path
 
-import soundfile
 from tqdm import tqdm
 
-from kws.audio.recordings import SAMPLE_RATE
+from kws.audio.audio_reading import read_samples
+from kws.audio.recordings import read_audio, to_int16, write_audio
+from kws.cli import exit_code
 from kws.data.split_rule import which_split
 from kws.errors import UsageError
-from kws.files import atomic_path
 
 SUFFIXES = (".flac", ".wav")
 
@@ -63,7 +63,8 @@ def collect_clips(
             counts["(more than --most)"] += 1
             continue
         counts[word] += 1
-        copy(kept[word, name], out / word / f"{name}.flac")
+        if not (to := out / word / f"{name}.flac").exists():
+            write_audio(to, read_audio(kept[word, name]))
     return counts
 
 
@@ -95,36 +96,25 @@ def is_held_out(speaker: str) -> bool:
 def digest(path: Path) -> str | None:
     """SHA-256 of the samples, None for what is not a clip of 16 kHz and one channel."""
     try:
-        samples, rate = soundfile.read(path, dtype="int16")
-    except soundfile.LibsndfileError:
+        return hashlib.sha256(to_int16(read_samples(path)).tobytes()).hexdigest()
+    except UsageError:
         return None
-    if rate != SAMPLE_RATE or samples.ndim != 1 or not len(samples):
-        return None
-    return hashlib.sha256(samples.tobytes()).hexdigest()
-
-
-def copy(path: Path, to: Path) -> None:
-    """The same samples as FLAC, whole or not at all."""
-    if not to.exists():
-        to.parent.mkdir(parents=True, exist_ok=True)
-        samples, rate = soundfile.read(path, dtype="int16")
-        with atomic_path(to) as whole:
-            soundfile.write(whole, samples, rate, format="FLAC", subtype="PCM_16")
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Collect, and print the counts."""
+    """Collect, and print the counts; returns the exit code."""
+    return exit_code("collect_clips", lambda: collect_and_print(arguments))
+
+
+def collect_and_print(arguments: list[str] | None) -> int:
+    """What `main` does, with errors as exceptions."""
     parser = argparse.ArgumentParser(prog="collect_clips.py", description=__doc__)
     parser.add_argument("out", type=Path)
     parser.add_argument("folders", type=Path, nargs="+")
     parser.add_argument("--without", type=Path)
     parser.add_argument("--most", type=int, default=450)
     options = vars(parser.parse_args(arguments))
-    try:
-        counts = collect_clips(**options)
-    except UsageError as error:
-        print(f"collect_clips: {error}", file=sys.stderr)
-        return 2
+    counts = collect_clips(**options)
     print(", ".join(f"{name} {count:,}" for name, count in sorted(counts.items())))
     kept = sum(count for name, count in counts.items() if not name.startswith("("))
     print(f"{options['out']}: {kept:,} clips")

@@ -25,13 +25,14 @@ import os
 import sys
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import torch
 from tqdm import tqdm
 
 from kws.audio.features import speaker_log_mel
 from kws.audio.recordings import read_audio
-from kws.cli import explain
+from kws.cli import exit_code
 from kws.errors import UsageError
 from kws.files import write_bytes, write_text
 from kws.parallel import Pool
@@ -247,19 +248,15 @@ def main(arguments: list[str] | None = None) -> int:
     )
     parser.add_argument("--workers", type=int, help="processes (default: one for each core)")
     options = vars(parser.parse_args(arguments))
+    return exit_code("prepare_speakers", lambda: prepare_and_print(options))
+
+
+def prepare_and_print(options: dict[str, Any]) -> int:
+    """What `main` does, with errors as exceptions."""
     try:
         made = prepare_speakers(**options)
-    except UsageError as error:
-        print(f"prepare_speakers: {error}", file=sys.stderr)
-        return 2
-    except OSError as error:
-        if (sentence := explain(error)) is None:
-            raise
-        print(f"prepare_speakers: {sentence}", file=sys.stderr)
-        return 2
     except KeyboardInterrupt:
-        print("prepare_speakers: interrupted; the same command goes on from here", file=sys.stderr)
-        return 130
+        raise KeyboardInterrupt("interrupted; the same command goes on from here") from None
     print(
         "{out}: {speakers} speakers, {labeled:,} labeled and {test:,} test utterances".format(
             out=options["out"], **made

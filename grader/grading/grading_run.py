@@ -278,10 +278,8 @@ def student_program(run: GradingRun, check: Check, seed: int | None = None) -> C
     expect_own_work(pieces, task.forbidden, task.names, others, assignment.number)
     failed = () if run.own_definitions else run.failed_tasks(check)
     references = [piece for one in failed for piece in _reference(assignment.number, one)]
-    own = {
-        *task.names,
-        *(n for one in needed(assignment, task.id) for n in assignment.task(one).names),
-    }
+    tasks = (task.id, *needed(assignment, task.id))
+    own = {name for one in tasks for name in assignment.task(one).names}
     replaced = {name for piece in references for name in piece.names}
     return Code(
         pieces=_running(pieces, own - replaced, {*others} - own | replaced),

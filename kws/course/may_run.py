@@ -130,13 +130,16 @@ def changes_of(node: ast.stmt) -> Iterator[str]:
             yield from (n.id for n in over)  # `for p in LAYER.parameters(): p.fill_(1)`
 
 
-def drawn_after(body: Sequence[ast.stmt]) -> Iterator[tuple[str, ...]]:
+def drawn_after(body: Sequence[ast.stmt]) -> list[tuple[str, ...]]:
     """For each statement that sets a seed what is drawn up to the next one: nothing for others."""
-    drawn, found = list[str](), []
-    for node in reversed(body):
-        found.append(tuple(drawn) if (seeds := _seeds(node)) else ())
-        drawn = [] if seeds else [*drawn, *(() if is_harmless(node) else names_of(node))]
-    return reversed(found)
+    found: list[list[str]] = [[] for _ in body]
+    drawn: list[str] | None = None
+    for node, own in zip(body, found, strict=True):
+        if _seeds(node):
+            drawn = own
+        elif drawn is not None and not is_harmless(node):
+            drawn += names_of(node)
+    return [tuple(names) for names in found]
 
 
 def _seeds(node: ast.stmt) -> bool:

@@ -15,14 +15,16 @@ from kws.inference.streaming import require_stream_features
 from kws.models.causal import CausalModel, State
 from kws.training.checkpoint import Trained, require_kind
 from kws.training.new_head import split_head
+from kws.training.other_words import without_parts
 from kws.training.recipe import compute_features
 
 
 class StepModel(nn.Module):
     """Frames, not normalized, and state -> logits (S, C) after each step, and the next state."""
 
-    def __init__(self, body: CausalModel, head: nn.Module, normalizer: Normalizer):
+    def __init__(self, body: nn.Module, head: nn.Module, normalizer: Normalizer):
         super().__init__()
+        assert isinstance(body, CausalModel)
         self.body, self.head, self.normalizer = body, head, normalizer
 
     def forward(self, frames: Float[Tensor, "1 T F"], *state: Tensor) -> tuple[Tensor, ...]:
@@ -45,10 +47,10 @@ class TorchStream:
         self.trained, self.labels = trained, trained.labels
         self.device = next((each.device for each in trained.model.parameters()), "cpu")
         self.num_features = trained.recipe.features.num_features
-        (body, head), self.steps, self.step_frames = split_head(trained.model.eval()), None, 0
-        if isinstance(body, CausalModel) and trained.normalizer.kind != "utterance":
-            self.steps = StepModel(body, head, trained.normalizer)
-            self.step_frames = body.step_frames
+        self.steps, self.step_frames, model = None, 0, without_parts(trained.model.eval())
+        if isinstance(model, CausalModel) and trained.normalizer.kind != "utterance":
+            self.steps = StepModel(*split_head(trained.model), trained.normalizer)
+            self.step_frames = model.step_frames
 
     @torch.inference_mode()
     def frames(self, waveform: Float[np.ndarray, "N"]) -> Float[np.ndarray, "T F"]:

@@ -178,32 +178,25 @@ def classifier(
     return Formula(f"{text}d*C{bias}", {"d": width, "C": num_classes})
 
 
+def stem_width(config: CrnnConfig | CausalConfig) -> int:
+    """Numbers of a frame after the convolutions: a channel for each band that they leave."""
+    bands = bands_after(config.num_features, tuple(pool for pool, _ in config.pools), ceil=False)
+    return bands * config.channels[-1]
+
+
 def parts_of_crnn(config: CrnnConfig) -> Parts:
     """Convolutions, GRU over the bands that they leave, pooling, classifier."""
-    bands = bands_after(config.num_features, tuple(pool for pool, _ in config.pools), ceil=False)
-    width = bands * config.channels[-1]
     d = 2 * config.hidden_size
     return {
         "stem": conv_stem(config.channels),
-        "gru": bidirectional_rnn(width, config.hidden_size, config.num_layers),
+        "gru": bidirectional_rnn(stem_width(config), config.hidden_size, config.num_layers),
         **pooling(config.pooling, d),
         "classify": classifier(d, config.num_classes, config.d_hidden, normalized=False),
     }
 
 
-def parts_of_causal(config: CausalConfig) -> Parts:
-    """The same convolutions, an encoder of one direction, a score of each step; N distances."""
-    bands = bands_after(config.num_features, tuple(pool for pool, _ in config.pools), ceil=False)
-    w = bands * config.channels[-1]
-    if isinstance(config, CausalConformerConfig):
-        width = d = config.d_model
-        layer = conformer_layer(d, config.d_ff, config.kernel_size)
-        layer += Formula("N*d", {"N": config.past, "d": d})
-        encoder = {"project": linear(w, d, "w d"), "layers": times(config.num_layers, layer)}
-    else:
-        assert isinstance(config, CausalCrnnConfig)
-        width = config.hidden_size
-        encoder = {"gru": Formula("3*h*(w + h + 2)", {"w": w, "h": width})}
+def parts_of_causal(config: CausalConfig, width: int, **encoder: Formula) -> Parts:
+    """The same convolutions, an encoder of one direction, a score of each step."""
     return {
         "blocks": conv_stem(config.channels),
         **encoder,
@@ -212,12 +205,24 @@ def parts_of_causal(config: CausalConfig) -> Parts:
     }
 
 
+def parts_of_causal_crnn(config: CausalCrnnConfig) -> Parts:
+    """With a GRU."""
+    w, h = stem_width(config), config.hidden_size
+    return parts_of_causal(config, h, gru=Formula("3*h*(w + h + 2)", {"w": w, "h": h}))
+
+
+def parts_of_causal_conformer(config: CausalConformerConfig) -> Parts:
+    """With Conformer layers, each with a score for each of N distances."""
+    w, d = stem_width(config), config.d_model
+    layer = conformer_layer(d, config.d_ff, config.kernel_size)
+    layers = times(config.num_layers, layer + Formula("N*d", {"N": config.past, "d": d}))
+    return parts_of_causal(config, d, project=linear(w, d, "w d"), layers=layers)
+
+
 def parts_of_gated_crnn(config: GatedCrnnConfig) -> Parts:
     """All of one CRNN, and all of the other."""
-    wholes = [
-        functools.reduce(operator.add, parts_of_crnn(network).values())
-        for network in config.networks
-    ]
+    parts = map(parts_of_crnn, config.networks)
+    wholes = [functools.reduce(operator.add, each.values()) for each in parts]
     return dict(zip(("gate", "words"), wholes, strict=True))
 
 
@@ -441,7 +446,8 @@ def parts_of_branchformer(config: speaker.BranchformerConfig) -> Parts:
 
 
 PARTS: dict[type, Callable[[Any], Parts]] = {
-    CausalConfig: parts_of_causal,
+    CausalConformerConfig: parts_of_causal_conformer,
+    CausalCrnnConfig: parts_of_causal_crnn,
     CrnnConfig: parts_of_crnn,
     GatedCrnnConfig: parts_of_gated_crnn,
     GruConfig: parts_of_gru,

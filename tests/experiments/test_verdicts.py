@@ -23,6 +23,7 @@ from experiments.verdicts import (
     correct,
     findings,
     read_questions,
+    student_t,
     verdict,
 )
 from kws.errors import UsageError
@@ -63,6 +64,13 @@ def test_the_interval_gives_the_verdict_and_its_reason(low, high, more, no_gain,
     assert verdict(QUESTION, low, high) == more
     assert verdict(replace(QUESTION, claim="no gain"), low, high) == no_gain
     assert not why or contradiction(QUESTION, low, high) == why
+
+
+@pytest.mark.parametrize(
+    ("freedom", "value"), [(1.0, 12.706), (5.0, 2.571), (9.0, 2.262), (30.0, 2.042)]
+)
+def test_student_t_is_that_of_the_tables(freedom, value):
+    assert student_t(freedom) == pytest.approx(value, abs=6e-4)  # the tables have three decimals
 
 
 def test_the_interval_covers_the_truth_under_other_seeds_and_examples():

@@ -7,7 +7,7 @@ from torch import nn
 
 from benchmarks.interop import load_conformer
 from kws.models.conformer import Conformer, ConformerLayer, ConvolutionModule
-from kws.models.counts import conformer_layer, count_parameters
+from kws.models.counts import CONVOLUTION_MODULE, Formula, conformer_layer, count_parameters
 from kws.models.positional import RelativeSelfAttention, SinusoidalPositions
 from kws.models.transformer import TransformerEncoder
 from tests.tolerances import ROUNDING, SAME_SUMS
@@ -49,12 +49,14 @@ def test_equal_lengths_match_torchaudio_forward_and_backward(training):
     torch.testing.assert_close(ours(x, torch.ones_like(VALID)), actual)
 
 
-def test_float32_matches_torchaudio_and_relative_positions_their_formula():
+def test_float32_matches_torchaudio_and_the_parts_their_formulas():
     theirs, ours = torchaudios().float().eval(), conformer(positions="none").float().eval()
     load_conformer(ours, theirs)
     x = torch.randn(B, T, D, dtype=torch.float32)
     expected = theirs(x, torch.full((B,), T))[0]
     torch.testing.assert_close(ours(x), expected, rtol=0, atol=FLOAT32)
+    assert count_parameters(ConvolutionModule(D, KERNEL)) == 3 * D * D + (8 + KERNEL) * D
+    assert Formula(CONVOLUTION_MODULE, {"d": D, "k": KERNEL}).value == 3 * D * D + (8 + KERNEL) * D
     relative = count_parameters(ConformerLayer(D, H, E, KERNEL, positions="relative"))
     assert relative == conformer_layer(D, E, KERNEL, relative=True).value
     assert relative == conformer_layer(D, E, KERNEL).value + D * D + 2 * D
