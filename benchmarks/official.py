@@ -3,6 +3,7 @@
     python benchmarks/official.py RECORDINGS             train what is missing, then the table
     python benchmarks/official.py RECORDINGS --seeds 1 --models kwt-1 ds-cnn
     python benchmarks/official.py RECORDINGS --table     the table of what is there
+    python benchmarks/official.py RECORDINGS --table --together     and several models as one
 
 Every model of the group of recipes "official" learns from RECORDINGS/speech_commands_people, whose
 validation speakers choose the weights, and is tested on all clips of speech_commands_excerpt, which
@@ -11,6 +12,9 @@ Background noise is that of the excerpt. Runs are in OUT, one folder a model and
 interrupted goes on where it was, and a measured one is not repeated. Several processes may share
 OUT if they have different seeds or models. All models of a seed come before the next seed.
 
+With `--together`, the mean of the probabilities of all seeds of a model is measured as well, and
+that of all models and seeds.
+
 The interval is Wilson's for the mean over seeds of n clips; s.d. is that of the seeds. Published
 figures are of trainings on the whole archive (n = 4,890), by others.
 """
@@ -18,7 +22,7 @@ figures are of trainings on the whole archive (n = 4,890), by others.
 import argparse
 import json
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from statistics import fmean, stdev
 from typing import Any
@@ -27,12 +31,14 @@ import torch
 from report import finish, print_table
 from shipped import whole
 from shipped_training import gather
+from torch import Tensor
 
 from kws.device import DEVICES
 from kws.errors import UsageError
 from kws.inference.evaluate import evaluate, load_split, write_evaluation
-from kws.metrics import wilson_interval
+from kws.metrics import Proportion, wilson_interval
 from kws.models.counts import count_parameters
+from kws.training.batches import evaluation_batches
 from kws.training.checkpoint import load_model
 from kws.training.loop import fit
 from kws.training.recipe import load_recipe
@@ -67,10 +73,15 @@ def measure(name: str, seed: int, options: argparse.Namespace) -> None:
     print(f"{name}, seed {seed}: {results[0].accuracy}", file=sys.stderr, flush=True)
 
 
+def measured(name: str, seeds: Sequence[int], out: Path) -> list[Path]:
+    """The folders of a model's finished runs."""
+    runs = [out / f"{name}-{seed}" for seed in seeds]
+    return [run for run in runs if (run / RESULT).exists()]
+
+
 def row(name: str, seeds: Sequence[int], out: Path) -> tuple[list[Any], dict[str, Any]] | None:
     """The line of a model, and the same as numbers; None before its first seed is measured."""
-    runs = [out / f"{name}-{seed}" for seed in seeds]
-    runs = [run for run in runs if (run / RESULT).exists()]
+    runs = measured(name, seeds, out)
     if not runs:
         return None
     found = [json.loads((run / RESULT).read_text())["clips"] for run in runs]
@@ -87,6 +98,30 @@ def row(name: str, seeds: Sequence[int], out: Path) -> tuple[list[Any], dict[str
     return [*line, interval, published], numbers
 
 
+@torch.inference_mode()
+def give_probabilities(run: Path, data: Path) -> tuple[Tensor, Tensor]:
+    """The probabilities of a run's model for all test clips, (n, C), and the labels, (n,)."""
+    trained = load_model(run)
+    trained.model.eval()
+    test, shares, labels = load_split(trained, data), [], []
+    for batch in evaluation_batches(test, trained.recipe, trained.normalizer):
+        shares.append(trained.logits(batch.features, batch.valid).softmax(dim=-1))
+        labels.append(batch.labels)
+    return torch.cat(shares), torch.cat(labels)
+
+
+def measure_together(runs: Mapping[str, Sequence[Path]], data: Path) -> dict[str, Proportion]:
+    """What the mean of the probabilities reaches: of each model's runs, and of all of them."""
+    found = {name: [give_probabilities(run, data) for run in there] for name, there in runs.items()}
+    groups = {name: pairs for name, pairs in found.items() if len(pairs) > 1}
+    groups["all"] = [pair for pairs in found.values() for pair in pairs]
+    right = {
+        name: torch.stack([shares for shares, _ in pairs]).mean(dim=0).argmax(dim=-1) == pairs[0][1]
+        for name, pairs in groups.items()
+    }
+    return {name: Proportion(correct=int(each.sum()), n=len(each)) for name, each in right.items()}
+
+
 def main() -> int:
     """Train, test, print the table and last the JSON."""
     parser = argparse.ArgumentParser(description="Official test clips, small trainings.")
@@ -94,6 +129,7 @@ def main() -> int:
     parser.add_argument("--models", nargs="+", choices=MODELS, default=list(MODELS))
     parser.add_argument("--seeds", nargs="+", type=int, default=[0, 1, 2])
     parser.add_argument("--table", action="store_true", help="train nothing")
+    parser.add_argument("--together", action="store_true", help="several models as one, too")
     parser.add_argument("--out", type=Path, default=Path("runs/official"), help="for run folders")
     parser.add_argument("--device", choices=DEVICES, default="auto")
     parser.add_argument("--set", action="append", default=[], help="section.key=value")
@@ -113,7 +149,14 @@ def main() -> int:
     done = {name: line for name, line in rows.items() if line}
     headings = ["model", "parameters", "passes", "seeds", "mean %", "s.d.", "n", "95 %"]
     print_table([*headings, "published %"], [line for line, _ in done.values()])
-    finish({name: numbers for name, (_, numbers) in done.items()})
+    numbers: dict[str, Any] = {name: each for name, (_, each) in done.items()}
+    if options.together and done:
+        runs = {name: measured(name, options.seeds, options.out) for name in done}
+        together = measure_together(runs, options.out / "excerpt")
+        for name, each in together.items():
+            print(f"mean of probabilities, {name}: {each}")
+        numbers["together"] = {name: each.as_dict() for name, each in together.items()}
+    finish(numbers)
     return 0
 
 

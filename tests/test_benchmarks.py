@@ -135,7 +135,10 @@ def test_official_clips_are_a_table_of_what_is_done_and_a_second_call_trains_the
     assert both["accuracies"][0] == first["accuracies"][0]
     assert len(both["accuracies"]) == 2
     assert (out / "ds-cnn-0" / "best.pt").stat().st_mtime_ns == before
-    assert call("--table", "--seeds", "0", "1", "2")["ds-cnn"] == both
+    again = call("--table", "--together", "--seeds", "0", "1", "2")
+    assert again["ds-cnn"] == both
+    assert again["together"]["ds-cnn"] == again["together"]["all"]
+    assert again["together"]["all"]["n"] == both["n"]
     assert set(official.MODELS) == set(experiment_groups()["official"])
 
 
