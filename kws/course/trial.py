@@ -10,9 +10,9 @@ The notebook runs it with the public sizes and compares with numbers of the refe
 the release (`goldens`); the hidden check runs the same function with other sizes and
 a secret seed, and compares with what the reference answers there. So the two differ in values only.
 
-Arguments are found by name: `draw`, the sizes (a hidden one that is a range is drawn from it, by the
-secret seed), and answers by the names that the notebook has for them. Each result is a pair of what
-it is, in the student's words, and a value.
+Arguments are found by name: `draw`, the sizes (the secret seed draws a hidden one that is a range),
+and answers by the names that the notebook has for them. Each result is a pair of what it is, in the
+student's words, and a value.
 
 What the reference, and every known mistake, gives in the notebook is in goldens.json in the folder
 of an assignment, numbers and no code; `grader.course.goldens` writes it at release:
