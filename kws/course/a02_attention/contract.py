@@ -229,7 +229,7 @@ def layer_padding(draw, B, T, H, K, E, EncoderLayer, load_layer):
     yield from padded_as_alone(layer, draw(B, T, H * K), draw.valid(B, T))
 
 
-@trial("2.5", public={"D": 6, "H": 2, "E": 5}, hidden={"D": 15, "H": 3, "E": range(7, 300)})
+@trial("2.5", public={"D": 6, "H": 2, "E": 5}, hidden={"D": 15, "H": 3, "E": range(16, 300)})
 def layer_count(draw, D, H, E, EncoderLayer):
     """an encoder layer has 4 D² + 9 D + 2 D E + E parameters."""
     yield f"parameters of EncoderLayer({D}, {H}, {E})", count(EncoderLayer(D, H, E))
@@ -261,7 +261,7 @@ def encoder_padding(draw, B, T, H, K, E, N, Encoder, load_encoder):
     yield from padded_as_alone(encoder, draw(B, T, H * K), draw.valid(B, T))
 
 
-@trial("2.6", public={"E": 5, "N": 3}, hidden={"E": range(7, 300), "N": 4})
+@trial("2.6", public={"E": 5, "N": 3}, hidden={"E": range(16, 300), "N": 4})
 def encoder_count(draw, E, N, Encoder):
     """every layer has its own parameters."""
     yield f"parameters of Encoder(6, 2, {E}, {N})", count(Encoder(6, 2, E, N))
@@ -271,7 +271,7 @@ def encoder_count(draw, E, N, Encoder):
 # 2.7
 
 
-@trial("2.7", public={"D": 80, "E": 800, "N": 3}, hidden={"D": range(20, 400), "E": 71, "N": 5})
+@trial("2.7", public={"D": 80, "E": 800, "N": 3}, hidden={"D": range(72, 400), "E": 71, "N": 5})
 def count_values(draw, D, E, N, encoder_parameters):
     """the formula gives the count of any encoder."""
     yield f"encoder_parameters({D}, {E}, 1)", encoder_parameters(D, E, 1)

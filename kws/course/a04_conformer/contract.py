@@ -145,7 +145,7 @@ def depthwise_padding(draw, B, T, D, K, DepthwiseConv, load_depthwise):
     yield what, broken - convolution(given, valid)[valid]
 
 
-@trial("4.2", public={"D": 4, "K": 7}, hidden={"D": range(3, 60), "K": range(9, 41, 2)})
+@trial("4.2", public={"D": 4, "K": 7}, hidden={"D": range(4, 60, 2), "K": range(9, 41, 2)})
 def depthwise_count(draw, D, K, DepthwiseConv):
     """the convolution has (K + 1) D parameters, and an even kernel raises a ValueError."""
     yield f"parameters of DepthwiseConv({D}, {K})", count(DepthwiseConv(D, K))
@@ -191,7 +191,7 @@ def convolution_padding(draw, B, T, D, K, ConvolutionModule, load_convolution):
     yield what, found[1] - found[0]
 
 
-@trial("4.3", public={"D": 4, "K": 7}, hidden={"D": range(6, 60), "K": range(9, 41, 2)})
+@trial("4.3", public={"D": 4, "K": 7}, hidden={"D": range(6, 60, 2), "K": range(9, 41, 2)})
 def convolution_count(draw, D, K, ConvolutionModule):
     """the convolution module has 3 D² + (8 + K) D parameters."""
     yield f"parameters of ConvolutionModule({D}, {K})", count(ConvolutionModule(D, K))
@@ -208,7 +208,7 @@ def feed_forward_values(draw, B, T, D, E, FeedForwardModule, load_feed_forward):
     yield from equal_calls(module, draw(B, T, D), draw)
 
 
-@trial("4.4", public={"D": 4, "E": 5}, hidden={"D": range(6, 60), "E": range(11, 99)})
+@trial("4.4", public={"D": 4, "E": 5}, hidden={"D": range(6, 60), "E": range(61, 199)})
 def feed_forward_count(draw, D, E, FeedForwardModule):
     """the feed-forward module has 2 D E + E + 3 D parameters."""
     yield f"parameters of FeedForwardModule({D}, {E})", count(FeedForwardModule(D, E))
@@ -219,7 +219,7 @@ def feed_forward_count(draw, D, E, FeedForwardModule):
 BLOCK = {"B": 3, "T": 9, "H": 2, "D": 4, "E": 5, "K": 7}
 BLOCK_HIDDEN = {"B": 6, "T": 11, "H": 3, "D": 6, "E": 11, "K": 9}
 COUNTED = {"H": 2, "D": 4, "E": 5, "K": 7}
-COUNTED_HIDDEN = {"H": 3, "D": range(6, 60, 3), "E": range(11, 99), "K": 9}
+COUNTED_HIDDEN = {"H": 3, "D": range(12, 60, 3), "E": range(61, 199), "K": 9}
 
 
 @trial("4.5", public=BLOCK, hidden=BLOCK_HIDDEN)
@@ -278,7 +278,7 @@ def encoder_count(draw, H, D, E, K, N, ConformerEncoder):
 @trial(
     "4.6",
     public={"D": 80, "E": 128, "K": 31, "N": 4},
-    hidden={"D": range(20, 90), "E": range(50, 150), "K": range(9, 41, 2), "N": range(3, 9)},
+    hidden={"D": range(42, 90), "E": range(91, 199), "K": range(9, 41, 2), "N": range(3, 9)},
 )
 def formula_values(draw, D, E, K, N, conformer_parameters):
     """the formula gives the count of any encoder."""

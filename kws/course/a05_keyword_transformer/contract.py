@@ -61,7 +61,7 @@ def encoder_layer_weights(draw: Draw, D: int, E: int) -> dict[str, torch.Tensor]
 @trial(
     "5.1",
     public={"bands": 40, "frames": 98, "strides": (2, 3)},
-    hidden={"bands": range(60, 100), "frames": range(40, 90), "strides": (3, 2)},
+    hidden={"bands": range(60, 100), "frames": range(30, 60), "strides": (3, 2)},
 )
 def tokens_values(draw, bands, frames, strides, count_tokens):
     """tokens are counted for any size and any number of convolutions."""
@@ -73,7 +73,7 @@ def tokens_values(draw, bands, frames, strides, count_tokens):
 @trial(
     "5.1",
     public={"batch": 16, "heads": 8, "layers": 6, "tokens": 6465},
-    hidden={"batch": 3, "heads": 5, "layers": range(3, 30), "tokens": range(11, 90)},
+    hidden={"batch": 3, "heads": 5, "layers": range(6, 30), "tokens": range(31, 99)},
 )
 def memory_values(draw, batch, heads, layers, tokens, attention_bytes):
     """weights grow with the square of the tokens, and in proportion to all else."""
@@ -122,7 +122,7 @@ def stem_columns(draw, B, T, F, channels, strides, Stem, load_stem):
     yield what, columns - points.reshape(columns.shape)
 
 
-@trial("5.2", public={"C": 64}, hidden={"C": range(5, 300)})
+@trial("5.2", public={"C": 64}, hidden={"C": range(33, 300)})
 def stem_count(draw, C, Stem):
     """points and columns have the same number of parameters."""
     for columns in (False, True):
@@ -149,7 +149,7 @@ def token_values(draw, B, N, D, ClassToken, load_token):
     yield "x after the call (modified in place?)", x
 
 
-@trial("5.3", public={"N": 5, "D": 4}, hidden={"N": range(7, 90), "D": range(6, 90)})
+@trial("5.3", public={"N": 5, "D": 4}, hidden={"N": range(7, 90), "D": range(92, 199)})
 def token_count(draw, N, D, ClassToken):
     """the token has D parameters, positions have (N + 1) D more."""
     for positions in (False, True):
@@ -240,7 +240,7 @@ def transformer_without_layers(draw, C, KeywordTransformer):
     yield "how far the logits of clips are apart where there are no layers", distance
 
 
-@trial("5.4", public={"C": 5, "D": 6, "E": 7}, hidden={"C": 7, "D": 10, "E": range(3, 300)})
+@trial("5.4", public={"C": 5, "D": 6, "E": 7}, hidden={"C": 7, "D": 10, "E": range(11, 300)})
 def transformer_count(draw, C, D, E, KeywordTransformer):
     """every layer has its own parameters."""
     for layers in (0, 1, 3):
@@ -258,7 +258,7 @@ def transformer_count(draw, C, D, E, KeywordTransformer):
 @trial(
     "5.5",
     public={"C": 5, "channels": (7, 3), "D": 11, "E": 13, "L": 2},
-    hidden={"C": 35, "channels": (16, 32), "D": 64, "E": range(50, 400), "L": 3},
+    hidden={"C": 35, "channels": (16, 32), "D": 64, "E": range(65, 400), "L": 3},
 )
 def parameters_values(draw, C, channels, D, E, L, keyword_parameters):
     """the formula is right for other channels, widths and depths."""
