@@ -18,7 +18,9 @@ def web(
     run: Run = SHIPPED,
     out: Annotated[
         Path | None,
-        typer.Argument(metavar="OUT", help="Folder to write, by default web in the run folder."),
+        typer.Argument(
+            metavar="OUT", help="Folder to write, by default web in RUN; alone: of our model."
+        ),
     ] = None,
     runtime: Annotated[
         Path | None, typer.Option(help="Folder with ONNX Runtime Web, where npm cannot fetch it.")
@@ -44,6 +46,9 @@ def web(
 
     if not serve:
         refuse_given(context, "a page without --serve", "port")
+    named = run == SHIPPED or run.suffix == ".pt" or (run / "best.pt").is_file()
+    if out is None and not named:
+        run, out = SHIPPED, run
     trained = load_model(run)
     require_kind(run, trained.task, "keywords")
     kind = trained.recipe.features.kind

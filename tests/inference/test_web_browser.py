@@ -147,7 +147,7 @@ def test_the_model_of_kws_is_loaded_in_four_megabytes_each_file_once(tmp_path, m
         plain(self, keyword, value)
 
     monkeypatch.setattr(Handler, "send_header", send_header)
-    if run_command(["web", "keywords", str(tmp_path / "page")]) != 0:
+    if run_command(["web", str(tmp_path / "page")]) != 0:
         pytest.skip("needs ONNX Runtime Web")
     with server_of(tmp_path / "page") as server, chromium() as tab:
         threading.Thread(target=server.serve_forever, daemon=True).start()
