@@ -27,9 +27,7 @@ def read_audio(path: str | Path, *, resample: bool = False) -> Float[Tensor, "N"
 
 
 def write_audio(
-    path: str | Path,
-    waveform: Float[Tensor, "N"] | Float[np.ndarray, "N"],
-    sample_rate: int = SAMPLE_RATE,
+    path: str | Path, waveform: Float[Tensor | np.ndarray, "N"], sample_rate: int = SAMPLE_RATE
 ) -> None:
     """Write a mono waveform as 16-bit PCM (flac by suffix, else wav), clipped; atomically."""
     if not torch.as_tensor(waveform).isfinite().all():

@@ -18,9 +18,7 @@ def web(
     run: Run = SHIPPED,
     out: Annotated[
         Path | None,
-        typer.Argument(
-            metavar="OUT", help="Folder to write, by default web in RUN; alone: of our model."
-        ),
+        typer.Argument(metavar="OUT", help="Folder to write, by default web in the run folder."),
     ] = None,
     runtime: Annotated[
         Path | None, typer.Option(help="Folder with ONNX Runtime Web, where npm cannot fetch it.")
@@ -31,7 +29,8 @@ def web(
 ) -> None:
     """Write a page on which a keyword model listens to the microphone, all in the browser.
 
-    The folder goes on any web server: browsers give the microphone to https and localhost.
+    OUT alone gets a page of the model of kws. The folder goes on any web server: browsers give the
+    microphone to https and localhost.
     """
     import torch
 
@@ -59,12 +58,8 @@ def web(
         )
     split = load_speech_commands(spare_corpus(), "embedded-35", "training")
     rows = torch.arange(0, len(split), OTHERS_EVERY)
-    clips = Batch(
-        features=trained.features(split.waveforms(rows)),
-        valid=None,
-        labels=split.labels[rows],
-        index=rows,
-    )
+    features = trained.features(split.waveforms(rows))
+    clips = Batch(features=features, valid=None, labels=split.labels[rows], index=rows)
     folder = write_page(
         out or folder_of(run) / "web",
         trained.model,
