@@ -46,11 +46,11 @@ class Distillation(Classification):
     def batch(self, rows: Tensor, step: int) -> Batch:
         """features (B, T, F), no mask, targets (B, P): those of `Classification`, mixed."""
         features, valid, targets = super().batch(rows, step)
-        said = torch.stack([self.ask(each, rows, step) for each in self.teachers]).mean(dim=0)
-        return features, valid, (1 - SHARE) * targets + SHARE * said
+        given = torch.stack([self.predict(each, rows, step) for each in self.teachers]).mean(dim=0)
+        return features, valid, (1 - SHARE) * targets + SHARE * given
 
     @torch.inference_mode()
-    def ask(self, teacher: Trained, rows: Tensor, step: int) -> Tensor:
+    def predict(self, teacher: Trained, rows: Tensor, step: int) -> Tensor:
         """A teacher's probabilities (B, P) of the clips as the student gets them."""
         recipe = replace(self.recipe, features=teacher.recipe.features)
         draws = generator_for(self.recipe.train.seed, "augmentation", step)
