@@ -87,20 +87,17 @@ def test_listening_and_predicting_load_no_torch_and_stay_small(causal, tiny_corp
     clip, long = sorted((tiny_corpus / "yes").iterdir())[0], tmp_path / "long.wav"
     write_audio(long, torch.zeros(320_000))  # several blocks of a file
     export_step(causal, tmp_path / "step.onnx")
-    commands = [["predict", str(clip), "--json"], ["listen", str(long)]]
-    commands += [["listen", str(tmp_path / "step.onnx"), str(clip)]]
+    listen = ["listen", str(tmp_path / "step.onnx"), str(clip)]
+    commands = [["predict", str(clip), "--json"], ["listen", str(long)], listen]
     code = (
-        "import json, re, sys\nfrom pathlib import Path\nfrom kws.cli import run\n"
+        "import json, re, sys\nimport kws.inference.microphone\nfrom kws.cli import run\n"
         f"codes = [run(each) for each in {commands!r}]\n"
-        "import kws.inference.microphone\n"
-        "status = Path('/proc/self/status')\n"  # Linux alone tells it
-        "text = status.read_text() if status.exists() else 'VmHWM: 0'\n"
-        "peak = re.search(r'VmHWM:\\s+(\\d+)', text)[1]\n"
-        "print(json.dumps([codes, 'torch' in sys.modules, int(peak)]), file=sys.stderr)"
+        "status = open('/proc/self/status').read() if sys.platform == 'linux' else 'VmHWM: 0'\n"
+        "peak = int(re.search(r'VmHWM:\\s+(\\d+)', status)[1])\n"
+        "print(json.dumps([codes, 'torch' in sys.modules, peak]), file=sys.stderr)"
     )
-    done = subprocess.run(
-        [sys.executable, "-c", code], capture_output=True, text=True, timeout=PATIENCE
-    )
+    command = [sys.executable, "-c", code]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=PATIENCE)
     *found, kilobytes = json.loads(done.stderr.splitlines()[-1])
     assert found == [[0, 0, 0], False]
     assert kilobytes < 150_000
