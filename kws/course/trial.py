@@ -118,7 +118,7 @@ class Draw:
         return torch.randint(low, high, shape, generator=self.generator)
 
     def size(self, size: Any) -> Any:
-        """One number of a range; what is no range, as it is."""
+        """One number of a range; anything else as it is."""
         return size[int(self.integers(high=len(size)))] if isinstance(size, range) else size
 
     def valid(self, num_utterances: int, num_frames: int, shortest: int = 2) -> Tensor:
