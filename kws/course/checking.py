@@ -264,8 +264,8 @@ def expect_close(
     if expected.ndim == 0 and isinstance(actual, int | float) and not isinstance(actual, bool):
         actual = torch.tensor(actual)
     if not isinstance(actual, Tensor):
-        asked = {type(None): "is there a return?", list: "the result is one tensor: is it a list?"}
-        raise Unmet(f"{what}: got {_kind(actual)}, expected a tensor", asked.get(type(actual), ""))
+        hints = {type(None): "is there a return?", list: "the result is one tensor: is it a list?"}
+        raise Unmet(f"{what}: got {_kind(actual)}, expected a tensor", hints.get(type(actual), ""))
     for odd in (Tensor.is_complex, lambda x: x.dtype == torch.bool):
         if odd(actual) and not odd(expected):
             raise Unmet(f"{what}: got dtype {actual.dtype}, expected real numbers")
