@@ -38,7 +38,8 @@ def collate_values(draw, lengths, F, collate):
 @trial("3.1", public=COLLATED, hidden=COLLATED_HIDDEN)
 def collate_mask(draw, lengths, F, collate):
     """a frame is valid by its number, not by its values."""
-    mels = [draw(length, F) for length in lengths]
+    longer = draw.integers(len(lengths), high=9).tolist()
+    mels = [draw(length + more, F) for length, more in zip(lengths, longer, strict=True)]
     _, valid = collate(mels)
     yield "valid of collate(mels)", valid
     mels[0][1:] = PADDING  # silence, as real as any other sound
@@ -84,7 +85,7 @@ def _factors(cosine_warmup, W: int, S: int) -> list[Any]:
     return [cosine_warmup(step, W, S) for step in range(S)]
 
 
-@trial("3.3", public={"W": 2, "S": 6}, hidden={"W": 5, "S": 23})
+@trial("3.3", public={"W": 2, "S": 6}, hidden={"W": range(3, 9), "S": range(23, 90)})
 def schedule_values(draw, W, S, cosine_warmup):
     """every step has its factor, for any warm-up and any length."""
     for warmup, total in ((W, S), (2 * W + 1, 2 * S)):
@@ -92,7 +93,7 @@ def schedule_values(draw, W, S, cosine_warmup):
         yield what, _factors(cosine_warmup, warmup, total)
 
 
-@trial("3.3", public={"S": 4}, hidden={"S": 9})
+@trial("3.3", public={"S": 4}, hidden={"S": range(9, 200)})
 def schedule_ends(draw, S, cosine_warmup):
     """without a warm-up, step 0 is the peak; the factor of the last step is always 0."""
     found = [_factors(cosine_warmup, warmup, S) for warmup in (0, 1, S - 1)]
@@ -285,14 +286,15 @@ class FrameCounter(nn.Module):
 
 @trial(
     "3.6",
-    public={"few": (5, 2, 9, 4, 7), "many": 70},
-    hidden={"few": (3, 8, 2, 6, 5, 1, 4), "many": 67},
+    public={"few": 5, "many": 70},
+    hidden={"few": 7, "many": 67},
 )
 def predict_values(draw, few, many, predict):
     """whole utterances are predicted, in order, in batches of any size."""
-    mels = [draw(length, 3) for length in few]
+    lengths = (draw(11).argsort()[:few] + 1).tolist()
+    mels = [draw(length, 3) for length in lengths]
     found = predict(FrameCounter(), mels, 2)
-    yield f"predict(counter, utterances of {few} frames, 2)", found
+    yield f"predict(counter, utterances of {lengths} frames, 2)", found
     yield "its dtype", str(getattr(found, "dtype", type(found).__name__))
     yield "predict with a batch for all of them", predict(FrameCounter(), mels, 100)
     mels = [draw(91 + 37 * i % 500, 3) for i in range(many)]
@@ -352,18 +354,18 @@ def _restored(Best, steps):
     yield what.format("restored once more"), model.state()
 
 
-@trial("3.7", public={"shift": 0.0}, hidden={"shift": 0.04})
-def best_values(draw, shift, Best):
+@trial("3.7", public={"shift": 0.0, "first": 1}, hidden={"shift": 0.04, "first": range(300, 900)})
+def best_values(draw, shift, first, Best):
     """the weights and buffers of the highest accuracy are restored, wherever it was."""
     for accuracies in ((0.3, 0.9, 0.5), (0.1, 0.5, 0.4, 0.45), (0.1, 0.2, 0.3)):
-        steps = [(a + shift, float(at)) for at, a in enumerate(accuracies, start=1)]
+        steps = [(a + shift, float(at)) for at, a in enumerate(accuracies, first)]
         yield from _restored(Best, steps)
 
 
-@trial("3.7", public={"accuracy": 0.4}, hidden={"accuracy": 0.7})
-def best_equals(draw, accuracy, Best):
+@trial("3.7", public={"accuracy": 0.4, "n": 2}, hidden={"accuracy": 0.7, "n": range(300, 900)})
+def best_equals(draw, accuracy, n, Best):
     """of equal accuracies the first counts, and an accuracy of 0 counts."""
-    yield from _restored(Best, [(0.1, 1.0), (accuracy, 2.0), (accuracy, 3.0)])
+    yield from _restored(Best, [(0.1, 1.0), (accuracy, float(n)), (accuracy, 3.0)])
     yield from _restored(Best, [(0.0, 4.0), (0.0, 5.0)])
 
 
