@@ -457,9 +457,9 @@ def generate_values(draw, B, t, K, generate):
     yield "generate where each code is certain", codes
     yield "its dtype", str(getattr(codes, "dtype", type(codes).__name__))
     yield "generate of one code", generate(prior, words, 1, 0.5, 2)
-    uneven, generator = 4 * draw(K), torch.Generator().manual_seed(2)
-    same_rows = generate(lambda labels, so_far: uneven.repeat(B, 1, 1), words, t, 3.0, 1, generator)
-    yield "generate with top_k=1", same_rows
+    uneven, seeded = 4 * draw(K), torch.Generator().manual_seed(2)
+    same = generate(lambda _, c: uneven.repeat(B, c.shape[1] + 1, 1), words, t, 3.0, 1, seeded)
+    yield "generate with top_k=1", same
     seen: list[list[int]] = []
 
     def watched(labels: Tensor, so_far: Tensor) -> Tensor:
@@ -469,7 +469,7 @@ def generate_values(draw, B, t, K, generate):
     generate(watched, words, 3, 1.0, None, torch.Generator().manual_seed(0))
     yield "the shapes of the codes that the prior is asked for", seen
     weight = torch.ones(K, requires_grad=True)
-    codes = generate(lambda labels, so_far: weight.expand(len(labels), 1, K), words, 2)
+    codes = generate(lambda _, c: weight.expand(B, c.shape[1] + 1, K), words, 2)
     yield "have the codes a gradient?", bool(codes.requires_grad)
 
 
