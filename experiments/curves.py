@@ -25,6 +25,7 @@ from kws.training.recipe import Recipe, changed_keys
 KEY = "Comment"  # of the digest, among the texts of the PNG
 COLORS = (plots.BLUE, plots.ORANGE, plots.GREEN, "#D55E00", "#CC79A7", "#56B4E9", "#000000")
 LINES = ("-", "--", ":", "-.")
+COLUMNS = 3  # of panels
 Point = tuple[float, float]
 
 
@@ -56,7 +57,7 @@ class Drawing:
 
 def curves_of(table: Table) -> Drawing:
     """The learning curves of a table."""
-    return Drawing([title(table), points(table), COLORS, LINES], lambda: learning_curves(table))
+    return Drawing([title(table), points(table), COLUMNS, COLORS], lambda: learning_curves(table))
 
 
 def digest_in(path: Path) -> str | None:
@@ -79,24 +80,22 @@ def title(table: Table) -> str:
 
 @mpl.rc_context(plots.STYLE)
 def learning_curves(table: Table) -> Figure:
-    """A line for each seed, a color and a stroke for each recipe."""
-    curves = points(table)
-    height = max(3.4, 1.2 + 0.24 * len(curves))
-    figure, ((axes,),) = plots.new_figure(width=7.6, height=height, title=title(table))
-    for number, (name, lines) in enumerate(sorted(curves.items())):
-        style = {
-            "color": COLORS[number % len(COLORS)],
-            "linestyle": LINES[number // len(COLORS) % len(LINES)],
-            "linewidth": 1.2,
-            "marker": "." if max(map(len, lines)) < 8 else "",
-        }
-        for seed, line in enumerate(lines):
-            label = name if seed == 0 else f"_{name}"  # no entry of its own
-            axes.plot([x for x, _ in line], [y for _, y in line], label=label, **style)
-    axes.set(xlabel="share of the training done (%)", ylabel="validation accuracy (%)")
-    axes.set_ylim(bottom=0)
-    axes.grid(axis="y")
-    figure.legend(loc="outside right upper", fontsize=8)
+    """A panel for each recipe, with a line for each seed, all on the same axes."""
+    curves = sorted(points(table).items())
+    rows = -(-len(curves) // COLUMNS)
+    layout = {"height": 0.9 + 1.3 * rows, "sharex": True, "sharey": True}
+    figure, grid = plots.new_figure(rows, COLUMNS, width=7.6, title=title(table), **layout)
+    for axes, (name, lines) in zip(grid.flat, curves, strict=False):
+        axes.set_title(name, fontsize=8)
+        for line, color in zip(lines, COLORS, strict=False):
+            marker = "." if len(line) < 8 else ""
+            axes.plot(*zip(*line, strict=True), color=color, linewidth=1.0, marker=marker)
+        axes.grid(axis="y")
+    for axes in grid.flat[len(curves) :]:
+        axes.set_axis_off()
+    grid[0, 0].set(xlim=(0, 103), ylim=(0, 103))
+    figure.supxlabel("share of the training done (%), a line for each seed", fontsize=9)
+    figure.supylabel("validation accuracy (%)", fontsize=9)
     return figure
 
 

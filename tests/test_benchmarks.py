@@ -19,6 +19,7 @@ from kws.audio.recordings import write_audio
 from kws.data.listing import read_listing
 from kws.data.own_words import speaker_of
 from kws.data.protocols import get_protocol
+from kws.training.checkpoint import read_checkpoint, weights_of
 from kws.training.recipe import experiment_groups
 from kws.training.synthesis import spoken_texts
 
@@ -140,6 +141,22 @@ def test_official_clips_are_a_table_of_what_is_done_and_a_second_call_trains_the
     assert again["together"]["ds-cnn"] == again["together"]["all"]
     assert again["together"]["all"]["n"] == both["n"]
     assert set(official.MODELS) == set(experiment_groups()["official"])
+    distilled, found = script("distilled"), {}
+    for share in (0.0, 0.7):  # that the teacher gives: with 0 it is a training like any other
+        monkeypatch.setattr(distilled, "SHARE", share)
+        command = [
+            "distilled.py",
+            str(tmp_path),
+            str(out / "ds-cnn-0"),
+            f"--out={out / str(share)}",
+        ]
+        monkeypatch.setattr("sys.argv", [*command, *settings])
+        distilled.main()
+        assert last_line(capsys)["int8"]["n"] == both["n"]
+        found[share] = weights_of(read_checkpoint(out / str(share) / "last.pt"))
+    plain = weights_of(read_checkpoint(out / "ds-cnn-0" / "last.pt"))
+    assert all(torch.equal(found[0.0][name], plain[name]) for name in plain)
+    assert not all(torch.equal(found[0.7][name], plain[name]) for name in plain)
 
 
 def test_tags_name_the_words_that_were_mixed_and_a_teacher_leaves_no_frame_out(script, tiny_corpus):

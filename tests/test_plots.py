@@ -2,6 +2,7 @@
 
 import runpy
 import sys
+from types import SimpleNamespace
 
 import matplotlib as mpl
 import numpy as np
@@ -10,6 +11,7 @@ import torch
 
 from kws import plots
 from kws.metrics import Proportion, per_class
+from kws.notebook import in_notebook
 
 MATRIX = torch.tensor([[5, 0, 2], [1, 4, 0], [0, 0, 0]])
 LABELS = ("_silence_", "yes", "no")
@@ -128,3 +130,13 @@ def test_attention_panels_share_the_time_axis_of_the_spectrogram():
     assert received.get_xlim() == matrix.get_xlim() == pooling.get_xlim()
     assert pooling.get_xlabel() == "time (s)"
     assert (matrix.get_ylabel(), pooling.get_ylabel()) == ("query (s)", "weight (%)")
+
+
+@pytest.mark.parametrize(
+    ("shell", "expected"),
+    [(None, False), (SimpleNamespace(), False), (SimpleNamespace(kernel=1), True)],
+    ids=["none", "a terminal's", "a notebook's"],
+)
+def test_a_shell_with_a_kernel_is_a_notebook(monkeypatch, shell, expected):
+    monkeypatch.setitem(sys.modules, "IPython", SimpleNamespace(get_ipython=lambda: shell))
+    assert in_notebook() is expected

@@ -3,8 +3,7 @@
 Source: Gradescope autograder specifications (https://gradescope-autograders.readthedocs.io).
 Gradescope unpacks the zip to /autograder/source and runs `setup.sh` once. For each submission it
 runs `run_autograder`, with the files in /autograder/submission, and reads
-/autograder/results/results.json. That file is written first, so that a failed run is never a silent
-zero.
+/autograder/results/results.json, which is written first: a failed run is never a silent zero.
 
 `KWS_AUTOGRADER` and `KWS_PYTHON` replace Gradescope's folder and interpreter, to test the zip.
 """

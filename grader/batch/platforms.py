@@ -1,10 +1,9 @@
 """The tables of grades that Canvas and Moodle export: read as rosters, given back with grades.
 
 Canvas: "How do I export grades in the Gradebook?" and "How do I import grades in the Gradebook?".
-Student (or LastName and FirstName), ID, SIS User ID, SIS Login ID and Section identify the student;
-these names are the same in every language. A column with a number in
-its name, "Homework 2 (99123)", is an assignment that exists, any other name makes one. The lines
-without an ID are not a student's: manual posting, points possible.
+Student (or LastName and FirstName), ID, SIS User ID, SIS Login ID and Section identify the student,
+in every language. A column with a number in its name, "Homework 2 (99123)", is an assignment that
+exists, any other name makes one. Lines without an ID are not a student's.
 Moodle: "Offline grading worksheet" and "Assignment settings"; its columns are in the language of
 who downloads it, see `moodle_columns.toml`. A worksheet is of one assignment; "Participant 4711"
 has the number of the folder of a download.

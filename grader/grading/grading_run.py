@@ -18,8 +18,8 @@ The point rules, in one place:
     all points      the check ended without an exception, and called no `record.partial`
     some            it called `record.partial(share, …)`: points × share, to the cent
     none            `Failure`, or a `Stopped` of the student's; not run; never reported
-    open (None)     a grader fault: any other exception, twice; or no submitted file could
-                    be opened; reviewed by a person
+    open (None)     a grader fault: any other exception, twice; or no submitted file, or not the
+                    cell that may define it, could be read; reviewed by a person
 """
 
 import ast

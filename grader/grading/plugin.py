@@ -150,6 +150,9 @@ class Grading:
         for report in runtestprotocol(item, nextitem=nextitem, log=False):
             item.ihook.pytest_runtest_logreport(report=report)
         result = judge(attempt.check, attempt.error, attempt.record)
+        left_out = self.run.submissions[attempt.check.assignment].left_out
+        if left_out and result.reason in (Reason.MISSING, Reason.ERROR):
+            return judge(attempt.check, Stopped(Reason.UNREAD, left_out), Record())
         if result.fingerprint and not result.hint:
             return replace(result, code=task_code(self.run, attempt.check))
         return result

@@ -5,15 +5,12 @@ limits. *Fenced*: Landlock, seccomp and resource limits, for machines that refus
 *Process*: a separate process with resource limits, for systems without Landlock. Every report names
 its tier and what that leaves open.
 
-A GPU is only for training by the grader (`--retrain`), if staff request it.
-
-    KWS_GRADER_GPU=1 python -m grader grade class --retrain
-
-A process that trains may then use the nodes of NVIDIA's driver; all others, including the one that
-measures the result, are confined as usual. If a confined process cannot compute on the GPU, all
-runs on the CPU, and the report has the reason. Besides its nodes the driver gets what snapd's
-interface cuda-support allows (interfaces/builtin/cuda_support.go), except named memory and making
-nodes.
+A GPU is only for training by the grader, if staff request it: `KWS_GRADER_GPU=1 python -m grader
+grade class --retrain`. A process that trains may then use the nodes of NVIDIA's driver; all others,
+including the one that measures the result, are confined as usual. If a confined process cannot
+compute on the GPU, all runs on the CPU, and the report has the reason. Besides its nodes the driver
+gets what snapd's interface cuda-support allows (interfaces/builtin/cuda_support.go), except named
+memory and making nodes.
 """
 
 import os

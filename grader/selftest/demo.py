@@ -5,9 +5,8 @@
 
 Notebooks are run with our answers, two at a time: first those without training, then the last
 assignments, which train longest. Each is graded by `pytest grader/` as soon as it has run; then a
-class of ten made-up students is graded. Training has no time limit. After an interruption the same
-command continues: a notebook runs again only if its source has changed. A notebook that fails is
-reported, and the others continue.
+class of ten made-up students is. After an interruption the same command continues: a notebook runs
+again only if its source has changed. One that fails is reported, and the others continue.
 """
 
 import asyncio

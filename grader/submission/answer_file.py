@@ -39,6 +39,7 @@ class Answer:
     lost: tuple[Piece, ...] = ()  # definitions that Python cannot read
     # the scripts whose definitions are among its own, as it imports them
     helpers: tuple[File, ...] = ()
+    left_out: tuple[str, ...] = ()  # what was too large to be read: notes, too
     broken: str = ""  # why nothing of it could be read
 
     def defined(self, assignment: Assignment) -> int:
@@ -77,7 +78,7 @@ def read_file(file: File, effort: Effort | None = None) -> Answer | None:
         kind, name = "notebook" if is_notebook else "script", short(file.path.name)
         if is_notebook or suffix != ".py":
             notes.append(f"{name} is a {kind} despite its name: it was read as one")
-    found, lost, code, mended = _read_cells(notebook.cells, effort)
+    found, lost, code, mended, left_out = _read_cells(notebook.cells, effort)
     return Answer(
         file=file,
         notebook=is_notebook,
@@ -85,7 +86,8 @@ def read_file(file: File, effort: Effort | None = None) -> Answer | None:
         found=tuple(found),
         lost=tuple(lost),
         text=code,
-        notes=tuple(bounded((*notes, *notebook.notes, *mended))),
+        notes=tuple(bounded((*notes, *notebook.notes, *mended, *left_out))),
+        left_out=tuple(bounded(left_out)),
         broken=notebook.broken,
     )
 
@@ -97,26 +99,26 @@ def _is_script(text: str, file: File, effort: Effort) -> bool:
 
 def _read_cells(
     cells: Sequence[NotebookCell], effort: Effort
-) -> tuple[list[FoundStatement], list[Piece], str, list[str]]:
+) -> tuple[list[FoundStatement], list[Piece], str, list[str], list[str]]:
     found: list[FoundStatement] = []
     lost: list[Piece] = []
     texts: list[str] = []
     notes: list[str] = []
+    large: list[str] = []
     jupyter: list[str] = []
     left = MAX_CODE
     for cell in cells:
         left -= len(cell.source)
         if left < 0:
-            notes.append(f"{cell.where} and all after it were not read: there is too much code")
+            large.append(f"{cell.where} and all after it were not read: there is too much code")
             break
-        sources = [cell.source] if cell.kind == "code" else [*FENCE.findall(cell.source)]
-        sources = sources or [cell.source]
-        for source in sources:
+        fenced = [] if cell.kind == "code" else FENCE.findall(cell.source)
+        for source in fenced or [cell.source]:
             if cell.kind != "code" and not _is_all_code(source, effort):
                 continue
             code = read_code(source, effort)
             if len(found) + len(code.statements) > MAX_STATEMENTS:
-                notes.append(f"{cell.where} was not read: more than {MAX_STATEMENTS} statements")
+                large.append(f"{cell.where} was not read: more than {MAX_STATEMENTS} statements")
                 continue
             statements = examine(code.statements, cell.where, prose=cell.kind != "code")
             if cell.kind in ("markdown", "raw", "heading"):
@@ -129,11 +131,12 @@ def _read_cells(
                 lost += unreadable(each.text, cell.where, each.line)
             texts.append(f"# {cell.where}\n" + "\n".join(each.source for each in code.statements))
             notes += [f"{cell.where}: {note}" for note in code.notes]
+            large += [f"{cell.where}: {note}" for note in code.left_out]
             if code.jupyter:
                 jupyter.append(cell.where)
     if jupyter:
         notes.append(f"lines in Jupyter syntax were read as Python: {listed(jupyter)}")
-    return found, lost, "\n\n".join(texts) + "\n", notes
+    return found, lost, "\n\n".join(texts) + "\n", notes, large
 
 
 def _is_all_code(source: str, effort: Effort) -> bool:
@@ -190,6 +193,7 @@ def with_helpers(answer: Answer, scripts: Scripts) -> Answer:
         lost=tuple(piece for each in reversed(read) for piece in each.lost),
         text="\n\n".join(each.text for each in reversed(read)),
         notes=(*answer.notes, *bounded(helped), *bounded(notes)),
+        left_out=tuple(note for each in read for note in each.left_out),
         helpers=tuple(each.file for each in read[1:]),
     )
 

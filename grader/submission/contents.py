@@ -26,3 +26,4 @@ class Submission:
     # the notebook's or script's own bytes, where written answers are looked for
     handed_in: bytes = b""
     unread: str = ""  # why nothing was read, though there may be an answer
+    left_out: str = ""  # what was too large to be read: what it may define is for a person

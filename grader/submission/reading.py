@@ -153,6 +153,7 @@ def _submission(
         text=best.text,
         handed_in=best.file.data,
         unread=unread,
+        left_out=next(iter(best.left_out), ""),
     )
 
 

@@ -39,6 +39,7 @@ TOKEN = re.compile(  # from any place on, each kind fails once a line at most: t
     rf"|(?<!\w)[{SINGLE}](?P<single>[^\n]{{0,200}}?)[{SINGLE}](?!\w)"
     rf"|(?P<sign>[{''.join(map(chr, TABLE))}])"
 )
+MUCH = "it was not read: there is too much code that Python cannot read"
 REPAIRED = "characters that resemble Python's (curly quotes, long dashes) were replaced"
 
 
@@ -85,12 +86,13 @@ class Lost:
 
 @dataclass(frozen=True, kw_only=True)
 class ParsedCell:
-    """The statements of a cell, repairs, `lost` lines between them; whether it has magics."""
+    """The statements of a cell, repairs, `lost` lines between them; what was left out, and why."""
 
     statements: tuple[Statement, ...] = ()
     notes: tuple[str, ...] = ()
     jupyter: bool = False
     lost: tuple[Lost, ...] = ()
+    left_out: tuple[str, ...] = ()  # too large to be read, though there may be an answer
 
 
 @dataclass(kw_only=True)
@@ -137,16 +139,14 @@ def _depth(source: str) -> int:
 def read_code(source: str, effort: Effort) -> ParsedCell:
     """The statements of a cell as `kws check` reads it; else repaired, or what can be read."""
     if effort.left < 0:
-        return ParsedCell(
-            notes=("it was not read: there is too much code that Python cannot read",)
-        )
+        return ParsedCell(left_out=(MUCH,))
     if tree := parse(source, effort):
         return _code(statements_of(tree, source))
     if _is_too_much(source):
-        return ParsedCell(notes=("it was not read: a line, a formula or all of it is too long",))
+        return ParsedCell(left_out=("it was not read: a line, a formula or all of it is too long",))
     effort.left -= len(source) * min(source.count("\n") + 1, EFFORT)
     if effort.left < 0:
-        return ParsedCell()
+        return ParsedCell(left_out=(MUCH,))
     python = as_python(source)
     if tree := parse(python, effort):
         return _code(statements_of(tree, python), jupyter=python != textwrap.dedent(source))
@@ -158,15 +158,16 @@ def read_code(source: str, effort: Effort) -> ParsedCell:
 
 def _code(statements: Iterable[Statement], note: str = "", jupyter: bool = False) -> ParsedCell:
     """The statements without those that are nested too deep to be analyzed."""
-    kept, notes = [], [note] if note else []
+    kept, large = [], []
     for each in statements:
         if _is_deep(each):
             name = getattr(each.node, "name", "")
             what = f"`{short(name)}` in line {each.line}" if name else f"line {each.line}"
-            notes.append(f"{what} is nested more than {MAX_NESTED} levels deep: it was left out")
+            large.append(f"{what} is nested more than {MAX_NESTED} levels deep: it was left out")
         else:
             kept.append(each)
-    return ParsedCell(statements=tuple(kept), notes=tuple(notes), jupyter=jupyter)
+    notes = (note,) if note else ()
+    return ParsedCell(statements=tuple(kept), notes=notes, jupyter=jupyter, left_out=tuple(large))
 
 
 def _is_deep(statement: Statement) -> bool:

@@ -39,6 +39,12 @@ def test_formula_measurement_and_publication_agree(name, num_classes, published)
     assert num_classes in (MODELS[name].config.num_classes, 31)
 
 
+def test_ds_cnn_has_the_size_that_mlperf_tiny_states_as_keras_counts():
+    buffers = build_from("ds-cnn", MODELS["ds-cnn"].config).named_buffers()
+    moving = sum(buffer.numel() for name, buffer in buffers if "running" in name)
+    assert 23_756 + moving == 24_908
+
+
 @pytest.mark.parametrize(("name", "part", "published"), DATA["parts"])
 def test_parts_have_their_published_size(name, part, published):
     config = MODELS[name].config

@@ -1,4 +1,4 @@
-"""GRU, LSTM, CRNN: published sizes, parity with torch, padding anywhere, what the figure says."""
+"""GRU, LSTM, CRNN: published sizes, parity with torch, padding anywhere; two CRNNs as one."""
 
 import dataclasses
 
@@ -9,6 +9,7 @@ from torch import nn
 
 from kws.models.classifier import AttentionPooling, MeanPooling
 from kws.models.counts import count_parameters
+from kws.models.gated import GatedCrnn, GatedCrnnConfig
 from kws.models.recurrent import (
     CELLS,
     CRNN_ATTENTION,
@@ -21,7 +22,11 @@ from kws.models.recurrent import (
     RnnClassifier,
     RnnConfig,
 )
-from tests.tolerances import ROUNDING
+from tests.tolerances import ROUNDING, SAME_SUMS
+
+SIZES = {"num_classes": 5, "num_features": 11, "channels": (2, 3), "hidden_size": 3}
+SMALL = GatedCrnnConfig(pools=((2, 2), (2, 1)), dropout=0.0, **SIZES)
+FEATURES = torch.randn(7, 13, 11, generator=torch.Generator().manual_seed(0)).double()
 
 B, T, D, H = 3, 7, 5, 2
 
@@ -99,3 +104,31 @@ def test_settings_choose_the_layers():
         Crnn(dataclasses.replace(CRNN_SMALL, pooling="max"))
     with pytest.raises(ValueError, match="num_features=7 leaves no band"):
         Crnn(dataclasses.replace(CRNN_SMALL, num_features=7))
+
+
+@pytest.fixture
+def model():
+    torch.manual_seed(0)
+    return GatedCrnn(SMALL).double().eval()
+
+
+def test_the_logits_are_logarithms_of_probabilities_that_gate_and_words_share(model):
+    shares, gate = model(FEATURES).exp(), model.gate(FEATURES).softmax(1)
+    assert torch.allclose(shares[:, :2], gate[:, :2], atol=SAME_SUMS)
+    words = model.words(FEATURES).softmax(1)
+    assert torch.allclose(shares[:, 2:], gate[:, 2:] * words, atol=SAME_SUMS)
+    assert torch.allclose(model(FEATURES).logsumexp(1), torch.zeros(7).double(), atol=SAME_SUMS)
+    with pytest.raises(ValueError, match="num_outside=2 leaves no word of num_classes=2"):
+        GatedCrnn(GatedCrnnConfig(num_classes=2))
+
+
+def test_the_loss_is_the_sum_of_both_and_what_is_no_word_teaches_words_nothing(model):
+    labels = torch.tensor([0, 1, 2, 3, 4, 4, 2])
+    is_word = labels >= 2
+    gate = F.cross_entropy(model.gate(FEATURES), labels.clamp(max=2), reduction="sum")
+    words = F.cross_entropy(model.words(FEATURES)[is_word], labels[is_word] - 2, reduction="sum")
+    both = F.cross_entropy(model(FEATURES), labels, reduction="sum")
+    assert torch.allclose(both, gate + words, atol=SAME_SUMS)
+    F.cross_entropy(model(FEATURES), torch.tensor([0, 1, 0, 1, 1, 0, 0])).backward()
+    assert all(p.grad is None or p.grad.abs().max() < 1e-12 for p in model.words.parameters())
+    assert all(p.grad.abs().max() > 0 for n, p in model.gate.named_parameters() if "score" not in n)

@@ -1,4 +1,4 @@
-"""The embedded corpus: layout, splits, true records, the same bytes again, whole or absent."""
+"""The embedded corpus: layout, splits, records, the same bytes, whole or absent; clean words."""
 
 import hashlib
 import json
@@ -8,18 +8,22 @@ import shutil
 import signal
 import subprocess
 import sys
+import threading
 import time
 import wave
 from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 
 from kws import files
 from kws.cli import run
 from kws.data.embedded import corpus, provenance
+from kws.data.embedded.clean_words import LOUDNESS, VARIANTS, clean_words
 from kws.data.embedded.corpus import make_corpus
 from kws.data.embedded.espeak import stock_variants
+from kws.data.embedded.provenance import corpus_folder
 from kws.data.embedded.recording import Setup
 from kws.data.embedded.voices import vocal_tract
 from kws.data.protocols import SPLITS, V2_WORDS
@@ -27,6 +31,7 @@ from kws.data.split_rule import which_split
 from kws.errors import UsageError
 
 WORDS = ("yes", "marvin")
+CLEAN = ("yes", "no")
 SMALL = {"words": WORDS, "speakers": 10, "repetitions": 1, "noise_seconds": 1, "progress": False}
 SMALL["workers"] = 1  # each starts an engine of its own
 
@@ -237,3 +242,43 @@ def test_another_language_says_the_same_words_in_its_own_way(small, tmp_path):
     assert clips(other) == clips(small)
     assert not {tree(other)[name] for name in clips(other)} & set(tree(small).values())
     assert make_corpus(other, seed=3, voice="gmw/de", **SMALL) == other  # known again
+
+
+def test_who_comes_second_waits_and_takes_what_the_first_has_made(tmp_path):
+    """Two notebooks may make the same corpus at once."""
+    out, recipe = tmp_path / "corpus", {"corpus": "embedded"}
+    begun, found = threading.Event(), []
+
+    def second():
+        begun.wait()
+        with corpus_folder(out, "record.json", recipe) as folder:
+            found.append(folder)
+
+    thread = threading.Thread(target=second)
+    thread.start()
+    with corpus_folder(out, "record.json", recipe) as folder:
+        begun.set()
+        assert folder is not None
+        assert found == []
+        (folder / "record.json").write_text(json.dumps({"recipe": recipe}))
+    thread.join()
+    assert found == [None]
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["corpus"]
+
+
+def test_every_voice_says_every_word_so_many_times():
+    clips, labels = clean_words(2, words=CLEAN, progress=False)
+    assert clips.shape == (2 * len(CLEAN) * len(VARIANTS), 16_000)
+    assert labels.tolist() == [0, 0, 1, 1] * len(VARIANTS)
+    assert (clips.abs().amax(1) - LOUDNESS).abs().max() < 0.01
+    assert len(clips.unique(dim=0)) == len(clips)
+    again, _ = clean_words(2, words=CLEAN, progress=False)
+    assert torch.equal(again, clips)
+    other, _ = clean_words(2, words=CLEAN, seed=1, progress=False)
+    assert not any(torch.equal(one, two) for one, two in zip(clips, other, strict=True))
+
+
+@pytest.mark.parametrize("options", [{"repetitions": 0}, {"words": ()}])
+def test_no_clips_are_refused(options):
+    with pytest.raises(UsageError, match="give no clips: choose 1 or more"):
+        clean_words(**options)

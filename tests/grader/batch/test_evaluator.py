@@ -12,6 +12,8 @@ from pathlib import Path
 
 import pytest
 
+from grader import ROOT
+from grader.authoring.build import build_notebook
 from grader.batch import client
 from grader.batch.client import Evaluator, grade_with_retry
 from grader.batch.evaluator import GRADING, PREPARING, wait_for_threads
@@ -21,6 +23,7 @@ from kws.errors import UsageError
 from tests.conftest import PATIENCE
 from tests.grader.conftest import until
 
+NAME = "02_attention.ipynb"
 EMPTY = "# nothing is defined\n"
 SLEEPING = "import time\ndef attend(*a):\n    time.sleep(60)\n"
 
@@ -102,6 +105,20 @@ def test_what_cannot_be_opened_waits_for_a_person_and_says_why(evaluator, job, t
     assert {check.earned for check in report.checks} == {None}
     words = "hw.7z could not be read: hand in the .ipynb file again"
     assert {(check.reason, check.message) for check in report.checks} == {(Reason.UNREAD, words)}
+
+
+def test_what_a_cell_too_long_to_be_read_may_define_waits_for_a_person(evaluator, job, tmp_path):
+    notebook, path = json.loads(build_notebook(ROOT / "solutions/02_attention.py")), tmp_path / NAME
+    (cell,) = [each for each in notebook["cells"] if "def attend" in "".join(each["source"])]
+    cell["source"] = [*cell["source"], "\n#" + "x" * 30_000]
+    path.write_text(json.dumps(notebook))
+    report = only_report(evaluator.ask(job(files=[[NAME, str(path)]])))
+    assert report.verdict is Verdict.PERSON
+    waiting = [check for check in report.checks if check.earned is None]
+    assert {(check.task, check.reason) for check in waiting} == {("2.1", Reason.UNREAD)}
+    assert all("was not read" in check.message for check in waiting)
+    rest = {check.reason for check in report.checks if check not in waiting}
+    assert rest == {Reason.NOT_STARTED}
 
 
 @pytest.mark.parametrize("retrain", [False, True])

@@ -1,0 +1,94 @@
+"""DS-CNN for a microcontroller, distilled from larger models: accuracy and bytes in 8 bits.
+
+    python benchmarks/distilled.py RECORDINGS TEACHER [TEACHER …] --out RUN [--set train.epochs=120]
+
+TEACHER is a run of `benchmarks/official.py`, such as runs/official/crnn-attention-0. The recipe is
+official/ds-cnn, its data those of `benchmarks/official.py`. Each augmented clip is also read by the
+teachers, and the target is SHARE of the mean of their probabilities and 1 - SHARE of the label
+(Hinton et al. 2015, https://arxiv.org/abs/1503.02531, at temperature 1). The run continues where it
+was interrupted. In 8 bits as `kws export --quantize`, calibrated on training clips, and measured on
+all clips of speech_commands_excerpt, part of the official test of Speech Commands.
+"""
+
+import argparse
+from collections.abc import Sequence
+from dataclasses import dataclass, fields, replace
+from pathlib import Path
+
+import torch
+from report import finish, hardware
+from shipped import whole
+from shipped_training import gather
+from torch import Tensor
+
+from kws.data.clips import ClipSplit
+from kws.inference.evaluate import load_split
+from kws.inference.quantize import export_quantized
+from kws.training import loop
+from kws.training.batches import generator_for, training_batch
+from kws.training.checkpoint import Trained, load_model
+from kws.training.classification import Classification, classification_objective
+from kws.training.distributed import team_of_processes
+from kws.training.objective import Batch
+from kws.training.other_words import without_parts
+from kws.training.recipe import load_recipe
+from kws.training.splits import load_splits
+
+SHARE = 0.7  # of a target that the teachers give
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Distillation(Classification):
+    """Labels, and what the teachers say of the same augmented clips."""
+
+    teachers: Sequence[Trained]
+
+    def batch(self, rows: Tensor, step: int) -> Batch:
+        """features (B, T, F), no mask, targets (B, P): those of `Classification`, mixed."""
+        features, valid, targets = super().batch(rows, step)
+        given = torch.stack([self.predict(each, rows, step) for each in self.teachers]).mean(dim=0)
+        return features, valid, (1 - SHARE) * targets + SHARE * given
+
+    @torch.inference_mode()
+    def predict(self, teacher: Trained, rows: Tensor, step: int) -> Tensor:
+        """A teacher's probabilities (B, P) of the clips as the student gets them."""
+        recipe = replace(self.recipe, features=teacher.recipe.features)
+        draws = generator_for(self.recipe.train.seed, "augmentation", step)
+        batch = training_batch(self.train, recipe, teacher.normalizer, rows, draws, self.device)
+        return without_parts(teacher.model)(batch.features).softmax(dim=1)
+
+
+def main() -> None:
+    """Train, quantize, measure."""
+    parser = argparse.ArgumentParser(description="DS-CNN, distilled: accuracy and bytes.")
+    parser.add_argument("recordings", type=Path, metavar="RECORDINGS")
+    parser.add_argument("teachers", type=Path, nargs="+", metavar="TEACHER")
+    parser.add_argument("--out", type=Path, required=True, metavar="RUN")
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--set", action="append", default=[], help="section.key=value")
+    options = parser.parse_args()
+    torch.set_num_threads(1)
+    people, out = options.out.with_name(f"{options.out.name}-people"), options.out
+    gather(options.recordings, people)
+    excerpt = whole(options.recordings / "speech_commands_excerpt", people.with_name("excerpt"))
+    recipe = load_recipe("official/ds-cnn", [f"train.seed={options.seed}", *options.set])
+    training, validation = load_splits(recipe, people)
+    teachers = [load_model(each) for each in options.teachers]
+    with team_of_processes("cpu") as team, loop.own_generators(team.device):
+        saved = loop.saved_state(out, True, recipe)
+        plain = classification_objective(recipe, training, validation, team, saved=saved)
+        values = {each.name: getattr(plain, each.name) for each in fields(plain)}
+        objective = Distillation(**values, teachers=teachers)
+        loop.finish(loop.begin(objective, out, team=team, resume=True))
+    trained = load_model(out)
+    testing = load_split(trained, excerpt)
+    assert isinstance(training, ClipSplit)
+    assert isinstance(testing, ClipSplit)
+    small = export_quantized(trained, out / "int8.onnx", training, testing)
+    print(hardware(), *small.lines(), sep="\n")
+    after = {"int8": small.after.as_dict(), "bytes": small.bytes_after}
+    finish({"seed": options.seed, "float": small.before.as_dict(), **after})
+
+
+if __name__ == "__main__":
+    main()
