@@ -100,7 +100,7 @@ def refuse_other_rates(path: Path, rate: int, channels: int) -> None:
     if rate != SAMPLE_RATE or channels != 1:
         raise UsageError(
             f"{path}: {rate} Hz with {channels} channel{'s' * (channels > 1)}, expected "
-            f"{SAMPLE_RATE} Hz mono: convert it, or ask for resampling (--resample, resample=True)"
+            f"{SAMPLE_RATE} Hz mono: convert it, or let it be resampled (--resample)"
         )
 
 

@@ -27,10 +27,10 @@ def read_audio(path: str | Path, *, resample: bool = False) -> Float[Tensor, "N"
 
 
 def write_audio(
-    path: str | Path, waveform: Float[Tensor, "N"], sample_rate: int = SAMPLE_RATE
+    path: str | Path, waveform: Float[Tensor | np.ndarray, "N"], sample_rate: int = SAMPLE_RATE
 ) -> None:
     """Write a mono waveform as 16-bit PCM (flac by suffix, else wav), clipped; atomically."""
-    if not waveform.isfinite().all():
+    if not torch.as_tensor(waveform).isfinite().all():
         raise ValueError(f"{path}: the waveform contains NaN or infinity")
     file = io.BytesIO()
     kind = "FLAC" if Path(path).suffix.lower() == ".flac" else "WAV"

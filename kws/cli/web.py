@@ -29,7 +29,8 @@ def web(
 ) -> None:
     """Write a page on which a keyword model listens to the microphone, all in the browser.
 
-    The folder goes on any web server: browsers give the microphone to https and localhost.
+    OUT alone gets a page of the model of kws. The folder goes on any web server: browsers give the
+    microphone to https and localhost.
     """
     import torch
 
@@ -44,6 +45,9 @@ def web(
 
     if not serve:
         refuse_given(context, "a page without --serve", "port")
+    named = run == SHIPPED or run.suffix == ".pt" or (run / "best.pt").is_file()
+    if out is None and not named:
+        run, out = SHIPPED, run
     trained = load_model(run)
     require_kind(run, trained.task, "keywords")
     kind = trained.recipe.features.kind
@@ -54,12 +58,8 @@ def web(
         )
     split = load_speech_commands(spare_corpus(), "embedded-35", "training")
     rows = torch.arange(0, len(split), OTHERS_EVERY)
-    clips = Batch(
-        features=trained.features(split.waveforms(rows)),
-        valid=None,
-        labels=split.labels[rows],
-        index=rows,
-    )
+    features = trained.features(split.waveforms(rows))
+    clips = Batch(features=features, valid=None, labels=split.labels[rows], index=rows)
     folder = write_page(
         out or folder_of(run) / "web",
         trained.model,

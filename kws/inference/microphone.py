@@ -3,7 +3,7 @@
     with open_microphone() as microphone:
         for block in live_blocks(microphone): ...
 
-Only `open_microphone` needs a device; the rest accepts any object with sounddevice's
+Only `open_microphone` needs a device, and no torch; the rest accepts any object with sounddevice's
 `read(frames)`. A recording of a word is cut to its loudest second.
 
 Shape letters: N samples
@@ -18,11 +18,9 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
 from jaxtyping import Float
-from torch import Tensor
 
-from kws.audio.recordings import CLIP_SAMPLES, SAMPLE_RATE, write_audio
+from kws.audio import CLIP_SAMPLES, SAMPLE_RATE
 from kws.data.audio_blocks import Microphone, live_blocks
 from kws.data.listing import NOISE_FOLDER
 from kws.data.protocols import own_protocol
@@ -101,6 +99,8 @@ def record_takes(
     it is recorded. The name of the speaker is not written, only what its hash makes of it. Raises
     UsageError: not a word, a silent microphone, or one that ended.
     """
+    from kws.audio.recordings import write_audio
+
     own_protocol([word])
     folder = Path(out) / word
     written: list[Path] = []
@@ -109,7 +109,8 @@ def record_takes(
     while len(written) < count:
         say(f"say {word!r} now ({len(written) + 1} of {count})")
         recording = loudest_second(_seconds(blocks, ROOM, written))
-        if float(recording.abs().max()) < QUIETEST:
+        loudest = float(np.abs(recording).max())
+        if loudest < QUIETEST:
             silent += 1
             if silent == 3:
                 raise UsageError(
@@ -122,8 +123,7 @@ def record_takes(
         path = next_name(folder, speaker)
         write_audio(path, recording)
         written.append(path)
-        clipped = float(recording.abs().max()) >= 0.999
-        say(f"  written: {path}" + (", too loud: go back a little" if clipped else ""))
+        say(f"  written: {path}" + (", too loud: go back a little" if loudest >= 0.999 else ""))
     return written
 
 
@@ -131,6 +131,8 @@ def record_noise(
     source: Microphone, out: str | Path, *, seconds: float, say: Callable[[str], None] = print
 ) -> Path:
     """Record `seconds` of the room into `out/_background_noise_/`, the next free `room_N.wav`."""
+    from kws.audio.recordings import write_audio
+
     folder = Path(out) / NOISE_FOLDER
     say(f"{seconds:g} seconds of the room, please say nothing")
     waveform = _seconds(live_blocks(source), seconds, [])
@@ -140,13 +142,13 @@ def record_noise(
     return path
 
 
-def _seconds(blocks: Iterator[np.ndarray], seconds: float, written: list[Path]) -> Tensor:
+def _seconds(blocks: Iterator[np.ndarray], seconds: float, written: list[Path]) -> np.ndarray:
     """The next `seconds`; UsageError where the microphone ends before."""
     parts, missing = [np.empty(0, np.float32)], round(seconds * SAMPLE_RATE)
     while missing > 0 and (block := next(blocks, None)) is not None:
         parts.append(block)
         missing -= len(block)
-    samples = torch.from_numpy(np.concatenate(parts))
+    samples = np.concatenate(parts)
     if len(samples) < CLIP_SAMPLES:
         raise UsageError(
             f"the microphone ended, {len(written)} recordings are written: check its connection "
@@ -155,13 +157,10 @@ def _seconds(blocks: Iterator[np.ndarray], seconds: float, written: list[Path]) 
     return samples
 
 
-def loudest_second(waveform: Float[Tensor, "N"]) -> Float[Tensor, "M"]:
+def loudest_second(waveform: Float[np.ndarray, "N"]) -> Float[np.ndarray, "M"]:
     """The second of a longer recording with the most energy, to a hundredth of a second."""
-    power = waveform.square().double().cumsum(0)
-    sums = power[CLIP_SAMPLES - 1 :: STEP].clone()
-    starts = torch.arange(len(sums)) * STEP
-    sums[1:] -= power[starts[1:] - 1]
-    start = int(starts[sums.argmax()])
+    power = np.append(0, np.square(waveform, dtype=np.float64).cumsum())
+    start = STEP * int((power[CLIP_SAMPLES::STEP] - power[:-CLIP_SAMPLES:STEP]).argmax())
     return waveform[start : start + CLIP_SAMPLES]
 
 

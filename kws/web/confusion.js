@@ -47,7 +47,7 @@ export const readAll = (files) =>
         const share = Math.max(...shares);
         found.push({ file, folder, label: labels[shares.indexOf(share)], share });
       } catch (error) {
-        refused.push(error.message);
+        refused.push(folder ? `${folder}/${error.message}` : error.message); // it begins with the file's name
       }
       showProgress((i + 1) / files.length);
       status(`${i + 1} of ${files.length} recordings read.`);
@@ -72,7 +72,8 @@ function showResults(found, refused) {
     at("table").append(tableOf(result));
   }
   const wrong = known.length ? found.filter(({ folder, label }) => label !== classOf(folder, labels)) : found;
-  at("results-list-heading").textContent = known.length ? "Called by another word" : "What each is called";
+  at("results-list-heading").textContent =
+    (known.length ? "Called by another word" : "What each is called") + (refused.length ? ", or refused" : "");
   at("results-list").replaceChildren(
     ...wrong.slice(0, MOST_SHOWN).map(({ file, folder, label, share }) =>
       element("li", {},
@@ -97,7 +98,7 @@ function tableOf({ rows, columns, counts }) {
       cell.style.setProperty("--share", count / total);
       return cell;
     });
-    return element("tr", {}, element("th", { scope: "row" }, nameOf(folder)), ...cells);
+    return element("tr", {}, element("th", { scope: "row", title: folder }, nameOf(folder)), ...cells);
   });
   return element("table", {}, element("thead", {}, head), element("tbody", {}, ...body));
 }

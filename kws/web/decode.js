@@ -1,7 +1,7 @@
 // A file as samples at the model's rate, or an Error whose message is for the user.
 
 import { page } from "./state.js";
-import { Resampler, readWav } from "./sound.js";
+import { Resampler, readFlac, readWav } from "./sound.js";
 
 const MOST_BYTES = 200e6; // of a recording: a browser decodes it as a whole
 const BLOCK = 5; // seconds
@@ -15,18 +15,19 @@ export async function decoded(file) {
     throw new Error(`${file.name} is a model and not a recording: for a page of another model, run kws web.`);
   }
   const buffer = await file.arrayBuffer();
-  let wav;
+  let header;
   try {
-    wav = readWav(buffer);
+    header = readWav(buffer) ?? readFlac(buffer);
   } catch (error) {
     throw new Error(`${file.name} is ${error.message}.`);
   }
-  if (wav && wav.rate < rate) {
+  if (header?.rate < rate) {
     throw new Error(
-      `${file.name} was recorded at ${wav.rate} Hz, and the model reads ${rate} Hz: record it again at that rate or a higher one.`,
+      `${file.name} was recorded at ${header.rate} Hz, and the model reads ${rate} Hz: record it again at that rate or a higher one.`,
     );
   }
-  const { samples: read, rate: from } = wav ?? (await byBrowser(file.name, buffer));
+  const { samples: read, rate: from } = header?.samples ? header : await byBrowser(file.name, buffer);
+  if (read.length / from < header?.seconds - 0.01) throw new Error(`${file.name} is cut short: copy it again.`);
   const samples = await atRate(read, from, rate);
   if (!samples.length) throw new Error(`${file.name} holds no samples: choose another recording.`);
   return samples;

@@ -10,11 +10,15 @@ const TEN = 10; // recordings of a word in a row
 const ROOM = 5; // seconds of background
 const QUIET = 0.02; // a recording whose peak is below this is hardly audible
 const BEAT = 700; // milliseconds of a step of the countdown
+const PATIENCE = 5; // seconds without a word, after which the page asks for more
 
 export const own = {
   clips: null,
   called: new Map(), // clip -> its label by a model that was trained without it
 };
+
+// What else records, and may not while one of them does: there is one microphone.
+const hold = (held, ...ids) => ids.forEach((id) => (at(id).disabled = held));
 
 const say = (text) => (at("own-status").textContent = text);
 
@@ -91,10 +95,10 @@ async function recordOne(event) {
   event.preventDefault();
   const word = await wordToRecord();
   if (word === null) return;
-  at("record").disabled = true;
+  hold(true, "record", "ten", "background");
   say(`Say “${word}” now.`);
   const samples = await nextSecond();
-  at("record").disabled = false;
+  hold(false, "record", "ten", "background");
   if (!samples) return showClips();
   await keep(word, samples);
   const peak = samples.reduce((most, x) => Math.max(most, Math.abs(x)), 0);
@@ -108,45 +112,54 @@ async function recordTen() {
   if (at("ten").dataset.busy) return stopTen();
   const word = await wordToRecord();
   if (word === null) return;
-  at("ten").dataset.busy = "yes";
+  const mine = (at("ten").dataset.busy = `${performance.now()}`);
+  const goesOn = () => at("ten").dataset.busy === mine; // and was not stopped, or begun anew
   at("ten").textContent = "Stop recording";
+  hold(true, "record", "background");
   if (!hasRoom()) await recordRoom();
-  for (let left = 3; left && at("ten").dataset.busy; left--) {
+  if (!goesOn()) return;
+  if (!page.microphone.on) return stopTen();
+  recorder.stopped = stopTen;
+  for (let left = 3; left && goesOn(); left--) {
     say(`Say “${word}” ten times, with pauses, in ${left} …`);
     await new Promise((resolve) => setTimeout(resolve, BEAT));
   }
-  if (!at("ten").dataset.busy || !page.microphone.on) return stopTen();
+  if (!goesOn()) return;
   say(`Say “${word}” now: ${TEN} to come.`);
-  const cutter = new Cutter(page.settings.rate, page.settings.samples);
-  let count = 0;
-  recorder.stopped = stopTen;
+  const { rate, samples: length } = page.settings;
+  const cutter = new Cutter(rate, length);
+  let count = 0, silent = 0;
   recorder.take = async (samples) => {
+    silent += samples.length;
     for (const clip of cutter.push(samples)) {
+      silent = 0;
       if (++count > TEN) return;
       if (count === TEN) stopTen();
       await keep(word, clip);
       if (count < TEN) say(`Say “${word}” again: ${TEN - count} to come.`);
     }
+    if (silent > PATIENCE * rate) say(`No word was heard for ${PATIENCE} s: say “${word}” louder, or nearer to the microphone.`);
   };
 }
 
 function stopTen() {
-  recorder.take = null;
+  const { stopped } = recorder;
+  Object.assign(recorder, { take: null, stopped: null });
+  stopped?.(); // of the room, which may be recorded just now
   delete at("ten").dataset.busy;
   at("ten").textContent = "Record ten";
+  hold(false, "record", "background");
   showClips();
 }
 
 async function recordRoom() {
   if (!page.microphone.on && !(await listen())) return;
-  at("background").disabled = true;
   for (let second = 0; second < ROOM; second++) {
     say(`Say nothing for ${ROOM - second} s.`);
     const samples = await nextSecond();
     if (!samples) break;
     await keep(BACKGROUND, samples);
   }
-  at("background").disabled = false;
   showClips();
 }
 
@@ -154,7 +167,11 @@ export async function connectOwn() {
   own.clips = await new Clips().open();
   at("own").onsubmit = recordOne;
   at("ten").onclick = recordTen;
-  at("background").onclick = recordRoom;
+  at("background").onclick = async () => {
+    hold(true, "record", "ten", "background");
+    await recordRoom();
+    hold(false, "record", "ten", "background");
+  };
   at("download").onclick = () => offer(zipOfClips(own.clips.all, page.settings.rate), "own-words.zip");
   at("speaker").onclick = () => {
     speaker(true);

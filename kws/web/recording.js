@@ -84,14 +84,14 @@ async function readStream(file, samples, mine) {
   const seconds = samples.length / page.settings.rate;
   const every = Math.ceil((seconds * FRAMES_PER_SECOND) / MOST_COLUMNS);
   const rows = [], columns = [];
-  let found = 0, frame = 0;
+  let last = null, frame = 0;
   const { samples: silence, step } = page.settings;
   for (const part of [samples, new Float32Array(silence + (step ? step.behind : 0))]) {
     for (const [time, waveform, step] of stream.windows.push(part)) {
       if (mine.stopped) return;
       const { shares, event, columns: drawn } = await score(time, waveform, step);
       if (mine.stopped) return;
-      if (event) found += 1;
+      if (event) last = [[...stream.recent], event.word];
       if (step?.ready ?? true) rows.push([time, shares]);
       // copies: a part of a spectrogram would hold all of it
       for (const column of drawn) if (frame++ % every === 0) columns.push(column.slice());
@@ -100,7 +100,8 @@ async function readStream(file, samples, mine) {
     }
   }
   page.player = new Player(file, samples.length, { rows, columns, span: frame / FRAMES_PER_SECOND });
-  status(`${name}: ${seconds.toFixed(1)} s read${found ? "" : ", no word detected"}.`);
+  status(`${name}: ${seconds.toFixed(1)} s read${last ? "" : ", no word detected"}.`);
+  if (last) explain(...last); // before, it would take as long as reading
 }
 
 export function stopReading() {

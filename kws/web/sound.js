@@ -97,8 +97,9 @@ export function wavOf(samples, rate) {
   return new Uint8Array(bytes.buffer);
 }
 
-// {samples, rate} of a 16-bit PCM wav, channels averaged; null for any other file, which the
-// browser decodes. A browser would resample by rules of its own. Throws an Error where some is missing.
+// {samples, rate} of a 16-bit PCM wav, channels averaged; {rate} of another wav, which the browser
+// decodes; null for any other file. A browser would resample by rules of its own. Throws an Error
+// where some is missing.
 export function readWav(buffer) {
   const bytes = new DataView(buffer);
   const text = (at) => String.fromCharCode(...new Uint8Array(buffer, at, 4));
@@ -114,17 +115,26 @@ export function readWav(buffer) {
         bits: bytes.getUint16(at + 22, true),
       };
     } else if (text(at) === "data") {
-      if (!format || format.kind !== 1 || format.bits !== 16 || !format.channels) return null;
+      if (!format?.channels) return null;
       const there = Math.min(size, buffer.byteLength - at - 8);
       // a program that writes to a pipe cannot know the size, and gives the largest
       if (there < size && size < 0x7fff0000) throw new Error("cut short: copy it again");
-      const frames = Math.floor(there / 2 / format.channels);
-      const samples = new Float32Array(frames), scale = 32768 * format.channels;
-      const read = new Int16Array(buffer.slice(at + 8, at + 8 + 2 * frames * format.channels));
-      read.forEach((sample, i) => (samples[Math.floor(i / format.channels)] += sample / scale));
-      return { samples, rate: format.rate };
+      const { channels, rate } = format;
+      if (format.kind !== 1 || format.bits !== 16) return { rate };
+      const samples = new Float32Array(Math.floor(there / 2 / channels)), scale = 32768 * channels;
+      const read = new Int16Array(buffer, at + 8, samples.length * channels);
+      for (let i = 0; i < read.length; i++) samples[channels === 1 ? i : Math.floor(i / channels)] += read[i] / scale;
+      return { samples, rate };
     }
     at += 8 + size + (size % 2);
   }
   return null;
+}
+
+// {rate, seconds} of a flac file, as its header promises; null for any other file.
+export function readFlac(buffer) {
+  const bytes = new DataView(buffer);
+  if (buffer.byteLength < 42 || bytes.getUint32(0) !== 0x664c6143) return null; // "fLaC"
+  const rate = bytes.getUint32(18) >>> 12; // 20 bits; the number of samples has 36
+  return { rate, seconds: ((bytes.getUint8(21) % 16) * 2 ** 32 + bytes.getUint32(22)) / rate };
 }

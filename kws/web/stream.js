@@ -41,7 +41,7 @@ export async function score(time, waveform, step) {
   if (event) {
     addDetection(`${event.time.toFixed(1)} s`, event.word, event.score);
     page.scroll.mark(event.word);
-    explain([...stream.recent], event.word);
+    if (!page.reading) explain([...stream.recent], event.word);
   }
   return { ...result, columns, event };
 }

@@ -129,10 +129,10 @@ export function headFrom(text, body, width) {
 
 export const linkOf = (text) => `#words=${toBase64(new TextEncoder().encode(text)).replace(/[+]/g, "-").replace(/[/]/g, "_")}`;
 
-// The text in a link's hash, or null where there is none.
+// The text in a link's hash, "" where it is damaged, or null where there is none.
 export function textFrom(hash) {
-  const [, packed] = /^#words=([\w=-]+)$/.exec(hash) ?? [];
-  if (!packed) return null;
+  const [, packed] = /^#words=(.*)$/.exec(hash) ?? [];
+  if (packed === undefined) return null;
   try {
     return new TextDecoder().decode(fromBase64(packed.replace(/-/g, "+").replace(/_/g, "/")));
   } catch {

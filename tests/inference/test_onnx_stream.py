@@ -6,8 +6,9 @@ import sys
 
 import numpy as np
 import pytest
+import torch
 
-from kws.audio.recordings import read_audio
+from kws.audio.recordings import read_audio, write_audio
 from kws.errors import UsageError
 from kws.inference.export import export_step
 from kws.inference.onnx_stream import SHIPPED_ONNX, OnnxStream
@@ -82,17 +83,21 @@ def test_other_files_are_told_in_a_sentence(tmp_path):
 
 
 @pytest.mark.parametrize("causal", ["conformer"], indirect=True)
-def test_listening_and_predicting_load_no_torch(causal, tiny_corpus, tmp_path):
-    clip = sorted((tiny_corpus / "yes").iterdir())[0]
+def test_listening_and_predicting_load_no_torch_and_stay_small(causal, tiny_corpus, tmp_path):
+    clip, long = sorted((tiny_corpus / "yes").iterdir())[0], tmp_path / "long.wav"
+    write_audio(long, torch.zeros(320_000))  # several blocks of a file
     export_step(causal, tmp_path / "step.onnx")
-    commands = [["predict", str(clip), "--json"], ["listen", str(clip)]]
-    commands += [["listen", str(tmp_path / "step.onnx"), str(clip)]]
+    listen = ["listen", str(tmp_path / "step.onnx"), str(clip)]
+    commands = [["predict", str(clip), "--json"], ["listen", str(long)], listen]
     code = (
-        "import json, sys\nfrom kws.cli import run\n"
+        "import json, re, sys\nimport kws.inference.microphone\nfrom kws.cli import run\n"
         f"codes = [run(each) for each in {commands!r}]\n"
-        "print(json.dumps([codes, 'torch' in sys.modules]), file=sys.stderr)"
+        "status = open('/proc/self/status').read() if sys.platform == 'linux' else 'VmHWM: 0'\n"
+        "peak = int(re.search(r'VmHWM:\\s+(\\d+)', status)[1])\n"
+        "print(json.dumps([codes, 'torch' in sys.modules, peak]), file=sys.stderr)"
     )
-    done = subprocess.run(
-        [sys.executable, "-c", code], capture_output=True, text=True, timeout=PATIENCE
-    )
-    assert json.loads(done.stderr.splitlines()[-1]) == [[0, 0, 0], False]
+    command = [sys.executable, "-c", code]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=PATIENCE)
+    *found, kilobytes = json.loads(done.stderr.splitlines()[-1])
+    assert found == [[0, 0, 0], False]
+    assert kilobytes < 150_000

@@ -169,7 +169,7 @@ def test_a_model_of_own_words_travels_in_a_link_and_fits_its_page_alone(given):
     assert "belongs to another page" in other
     assert all("not a model of own words, or a damaged one" in each for each in damaged)
     assert cut == "cut short: copy it again"
-    assert given["noLink"] == [None, None]
+    assert given["noLink"] == [None, None, "", ""]
 
 
 def test_words_are_cut_out_of_a_recording_whole_and_alone(wanted, given):

@@ -156,6 +156,30 @@ const tests = {
     await until(() => at("status").innerText === "Ready for eins, zwei.");
   },
 
+  async "ten recordings can be stopped at any time, and silence is answered"() {
+    const [{ page }, listen, { own }] = [await part("state"), await part("listen"), await part("own")];
+    for (const clip of own.clips.all) await own.clips.remove(clip); // of another test
+    page.microphone.start = async () => (page.microphone.context = { close() {} });
+    page.model.run = () => new Promise(() => {}); // nothing is scored
+    const said = (text) => until(() => at("own-status").innerText.startsWith(text));
+    const hear = (seconds) => Array.from({ length: 10 * seconds }, () => listen.heard(new Float32Array(1600)));
+    at("word").value = "eins";
+    at("ten").click();
+    await said("Say nothing for 5 s");
+    check([at("record").disabled, at("background").disabled], [true, true], "there is one microphone");
+    hear(2);
+    await said("Say nothing for 4 s");
+    at("ten").click();
+    await until(() => !at("background").disabled);
+    check([at("ten").innerText, own.clips.all.length], ["Record ten", 1]);
+    at("ten").click();
+    await said("Say “eins” now: 10");
+    hear(6);
+    await said("No word was heard for 5 s");
+    at("ten").click();
+    check([at("ten").innerText, at("own-status").innerText], ["Record ten", "the room: 1"]);
+  },
+
   async "what was measured in streams is read from evaluation-stream.json, too"() {
     const { curveOf, rateAt } = await part("threshold");
     const point = (threshold, share, rate) =>

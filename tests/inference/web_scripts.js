@@ -63,7 +63,7 @@ given.refused = [
   reason(() => headFrom("{}", "body", width)), reason(() => headFrom("no JSON", "body", width)),
   reason(() => readWav(new Uint8Array(readFileSync("stereo.wav").subarray(0, -4)).buffer)),
 ];
-given.noLink = [textFrom(""), textFrom("#listen")];
+given.noLink = [textFrom(""), textFrom("#listen"), textFrom("#words="), textFrom(`${linkOf(text)}.`)];
 const cutter = new Cutter(16000, 16000);
 given.cut = [];
 for (let at = 0; at < wanted.speech.length; at += wanted.block) {
