@@ -297,15 +297,15 @@ def load_convolution(module, weights):
 
 # %% [markdown]
 # The layer norm turns the frame (1, 3) into (-1, 1). If the first pointwise layer is an identity
-# stacked on zeros, the gate is $\sigma(0) = 1/2$ everywhere, and the GLU gives (-0.5, 0.5). A
-# kernel with a single 1 in its center changes nothing. In evaluation mode the batch norm divides by
-# the root of its running variance, 16: (-1/8, 1/8). So the output is
-# $\mathrm{silu}(\mp 1/8) = \mp 1/8\,\sigma(\mp 1/8)$.
+# stacked on zeros, with a bias of 1 for the second feature, (-1, 2) meets the gate
+# $\sigma(0) = 1/2$, and the GLU gives (-1/2, 1). A kernel with a single 1 in its center changes
+# nothing. In evaluation mode the batch norm divides by the root of its running variance, 16:
+# (-1/8, 1/4). So the output is $-1/8\,\sigma(-1/8)$ and $1/4\,\sigma(1/4)$.
 
 # %% tags=["check"]
 zero, one = torch.zeros(2), torch.ones(2)
 weights = {"norm.weight": one, "norm.bias": zero}
-weights |= {"expand.weight": torch.eye(4, 2), "expand.bias": torch.zeros(4)}
+weights |= {"expand.weight": torch.eye(4, 2), "expand.bias": torch.tensor([0.0, 1, 0, 0])}
 weights |= {"depthwise.weight": torch.tensor([[[0.0, 1, 0]]] * 2), "depthwise.bias": zero}
 weights |= {"batch_norm.weight": one, "batch_norm.bias": zero}
 weights |= {"batch_norm.running_mean": zero, "batch_norm.running_var": 16 * one}
@@ -313,8 +313,8 @@ weights |= {"contract.weight": torch.eye(2), "contract.bias": zero}
 with check("4.3-module-by-hand", "the convolution module agrees with pencil and paper"):
     module = ConvolutionModule(2, kernel_size=3).eval()
     load_convolution(module, weights)
-    x, eighth = torch.tensor([[[1.0, 3.0]]]), torch.tensor([[[-1 / 8, 1 / 8]]])
-    expect_close("module(x)", module(x), eighth * eighth.sigmoid(), atol=1e-4)
+    x, before = torch.tensor([[[1.0, 3.0]]]), torch.tensor([[[-1 / 8, 1 / 4]]])
+    expect_close("module(x)", module(x), before * before.sigmoid(), atol=1e-4)
 check_values("4.3-convolution-count", ConvolutionModule)
 check_values("4.3-convolution-values", ConvolutionModule, load_convolution)
 check_values("4.3-convolution-padding", ConvolutionModule, load_convolution)
@@ -464,8 +464,8 @@ def load_block(module, weights):
 
 # %% [markdown]
 # Set all matrices to zero, so that each module outputs its last bias: (4, -4, 4, -4) for both
-# feed-forward modules, (1, -1, 1, -1) for attention and (3, 3, -3, -3) for the convolution module.
-# Two halves make one: (1, 1, -1, -1) becomes (9, -1, 1, -9), with mean 0 and variance 41.
+# feed-forward modules, (1, -1, 1, -1) for attention and (5, 5, -5, -5) for the convolution module.
+# Two halves make one: (1, 1, -1, -1) becomes (11, 1, -1, -11), with mean 0 and variance 61.
 
 # %% tags=["check"]
 ones = ("norm.weight", "norm_attention.weight", "running_var")
@@ -475,11 +475,11 @@ weights = {
 }
 x, bias = torch.tensor([[[1.0, 1, -1, -1]]]), torch.tensor([4.0, -4, 4, -4])
 weights |= {"first_half.contract.bias": bias, "second_half.contract.bias": bias}
-weights |= {"attention.out.bias": bias / 4, "convolution.contract.bias": 3 * x[0, 0]}
+weights |= {"attention.out.bias": bias / 4, "convolution.contract.bias": 5 * x[0, 0]}
 with check("4.5-block-by-hand", "two half-step residual connections make a whole one"):
     block = ConformerBlock(4, num_heads=2, d_ff=3, kernel_size=3).eval()
     load_block(block, weights)
-    expected = torch.tensor([[[9.0, -1, 1, -9]]]) / 41**0.5
+    expected = torch.tensor([[[11.0, 1, -1, -11]]]) / 61**0.5
     expect_close("block(x)", block(x), expected, atol=1e-4)
 check_values("4.5-block-count", ConformerBlock)
 check_values("4.5-block-values", ConformerBlock, load_block)

@@ -99,6 +99,10 @@ def check(check_id: str, title: str) -> Iterator[None]:
         if not hint and not usual:
             compared[check_id].append(("an exception", error))
             usual, hint = _recognize(check_id)
+        if not isinstance(error, NameError) and (fact := _unusable(error, 1)):
+            unmet = Unmet(fact + usual, hint or _form(error))
+            _say("✗", check_id, str(unmet))
+            raise unmet from None
         _say("✗", check_id, "the answer raised an error, see below" + usual + _hint(hint))
         raise
     finally:
@@ -176,8 +180,7 @@ def check_values(trial_id: str, *answers: Any) -> None:
             shown = [*found, error]
             question = golden.question(shown, trial.rtol, trial.atol) or _door(error)
             usual = "" if question else golden.usual(shown)
-            if line := _own_line(error):
-                fact = f"the result cannot be used at `{line}`: {type(error).__name__}: {error}"
+            if fact := _unusable(error):
                 raise Unmet(fact + usual, question or _form(error)) from None
             error.kws_hint = question  # type: ignore[attr-defined]
             error.kws_usual = usual  # type: ignore[attr-defined]
@@ -201,22 +204,24 @@ def _expect_own(called: list[str], trial: Trial) -> None:
         raise Unmet(fact, "the contract of this task lists what may be used")
 
 
-def _own_line(error: BaseException) -> str:
-    """The line of a check that an answer's result stopped; "" where the answer itself raised."""
+def _unusable(error: BaseException, body: int | None = None) -> str:
+    """The fact where a result stopped the last line of a contract, or of frame `body`; or ""."""
     frames = traceback.extract_tb(error.__traceback__)
-    at = max(
-        (n for n, frame in enumerate(frames) if Path(frame.filename).parent.parent == COURSE),
-        default=None,
-    )
-    if at is None or not all(frame.filename.startswith(LIBRARIES) for frame in frames[at:]):
+    own = (n for n, frame in enumerate(frames) if Path(frame.filename).parent.parent == COURSE)
+    at = max(own, default=body)
+    ours = (*LIBRARIES, frames[at or 0].filename)
+    if at is None or not all(frame.filename.startswith(ours) for frame in frames[at:]):
         return ""
-    return frames[at].line or ""
+    line = f" at `{frames[at].line}`" if frames[at].line else ""
+    return f"the result cannot be used{line}: {type(error).__name__}: {error}"
 
 
 def _form(error: BaseException) -> str:
     """The question for a result whose form is not the contract's."""
     if "does not require grad" in str(error):
         return "does a gradient reach what is passed in? Nothing on the way may be detached"
+    if re.search(r"\bargument", str(error)) and isinstance(error, TypeError):
+        return "are the arguments those of the contract, with their names?"
     return "is there a return, and of what the contract lists, in this order?"
 
 
@@ -259,9 +264,9 @@ def expect_close(
     if expected.ndim == 0 and isinstance(actual, int | float) and not isinstance(actual, bool):
         actual = torch.tensor(actual)
     if not isinstance(actual, Tensor):
-        question = "is there a return?" if actual is None else ""
-        raise Unmet(f"{what}: got {_kind(actual)}, expected a tensor", question)
-    for odd in (Tensor.is_complex, _is_bool):
+        hints = {type(None): "is there a return?", list: "the result is one tensor: is it a list?"}
+        raise Unmet(f"{what}: got {_kind(actual)}, expected a tensor", hints.get(type(actual), ""))
+    for odd in (Tensor.is_complex, lambda x: x.dtype == torch.bool):
         if odd(actual) and not odd(expected):
             raise Unmet(f"{what}: got dtype {actual.dtype}, expected real numbers")
     if actual.shape != expected.shape:
@@ -321,10 +326,6 @@ def _agree(actual: Tensor, expected: Tensor, atol: float) -> bool:
     if actual.shape != expected.shape:
         return False
     return torch.allclose(actual.detach().double(), expected.double(), rtol=1e-5, atol=atol)
-
-
-def _is_bool(value: Tensor) -> bool:
-    return value.dtype == torch.bool
 
 
 def _difference(actual: Tensor, expected: Tensor, atol: float) -> str:
