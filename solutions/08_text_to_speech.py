@@ -704,7 +704,8 @@ _ = panels[1].set(xlabel="time (s)")
 # steps; without the guide it is not, and the speech would be babble. (Even with guidance, two
 # layers and four times as many steps, a listener recognized almost none of the words when we
 # tried.) This is FastSpeech's argument: if durations are known, no alignment has to be found. Its
-# authors read them from such a teacher; from this one they are 5.9 frames off (docs/results.md).
+# authors read them from such a teacher; from one like this, trained for 400 steps, they are 5.9
+# frames off (docs/results.md).
 #
 # **Think:** attention that is exactly on the diagonal has a loss of 0. Why do we not fix it to the
 # diagonal?
