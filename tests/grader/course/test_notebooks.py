@@ -64,7 +64,7 @@ def printed(notebook) -> str:
 
 
 # what a text states of the notebook's own run, and what its cells print
-STATED = {"05": ("there are 24 unknown clips in this test", "24 clips of unknown, 240 of the words")}
+STATED = {"05": ("24 unknown clips in this test", "24 clips of unknown, 240 of the words")}
 
 
 @pytest.mark.parametrize("number", NUMBERS)
