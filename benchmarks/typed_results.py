@@ -4,7 +4,9 @@
 
 Our answers run through every hidden trial with so many secret seeds. Printed are the checks whose
 most frequent result comes more than once, with the number of seeds that give it: all of them where
-it can be read in the notebook (`foreseen` in assignment.toml), a part where it can be guessed.
+it can be read in the notebook (`foreseen` in assignment.toml), a part where it can be guessed. A
+trial runs beside a student's code and only its results come back: those that depend on secret
+numbers can only be computed, the others can be typed without an answer.
 """
 
 import argparse

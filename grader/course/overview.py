@@ -14,7 +14,6 @@ from pathlib import Path
 from grader.adapters import ASSIGNMENTS
 from grader.authoring.build import SolutionCell, read_solution, written_questions
 from grader.authoring.markers import BEGIN_ANSWER, regions_of
-from grader.course.foreseen import foreseen
 from grader.course.mistakes.planted import planted, solution
 from grader.grading.checks import Check, read_check
 from kws.errors import UsageError
@@ -104,7 +103,7 @@ def open_points() -> str:
     cells = []
     for number in ASSIGNMENTS:
         checks = [check for check in hidden_checks(number) if not check.retrain]
-        known = sum(check.points for check in checks if check.id in foreseen(number))
+        known = sum(one.points for one in checks if one.id in ASSIGNMENTS[number].foreseen)
         cells.append(f"{known:g} of {sum(check.points for check in checks):g}")
     lines = (list(ASSIGNMENTS), ["---"] * len(cells), cells)
     return "".join(f"| {' | '.join(line)} |\n" for line in lines)

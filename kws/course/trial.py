@@ -10,8 +10,9 @@ The notebook runs it with the public sizes and compares with numbers of the refe
 the release (`goldens`); the hidden check runs the same function with other sizes and
 a secret seed, and compares with what the reference answers there. So the two differ in values only.
 
-Arguments are found by name: `draw`, the sizes, and answers by the names that the notebook has for
-them. Each result is a pair of what it is, in the student's words, and a value.
+Arguments are found by name: `draw`, the sizes (the secret seed draws a hidden one that is a range),
+and answers by the names that the notebook has for them. Each result is a pair of what it is, in the
+student's words, and a value.
 
 What the reference, and every known mistake, gives in the notebook is in goldens.json in the folder
 of an assignment, numbers and no code; `grader.course.goldens` writes it at release:
@@ -77,9 +78,10 @@ class Trial:
         self, answers: Mapping[str, Any], *, seed: int = PUBLIC_SEED, hidden: bool = False
     ) -> Iterator[tuple[str, Any]]:
         """What comes of these answers, plain values, one at a time; their exceptions pass."""
-        sizes = self.hidden if hidden else self.public
         torch.default_generator.manual_seed(_hashed(seed))  # the CPU's alone: spares 1 ms a trial
-        given = {"draw": Draw(seed), **sizes, **{name: answers[name] for name in self.answers}}
+        draw, sizes = Draw(seed), self.hidden if hidden else self.public
+        sizes = {name: draw.size(size) for name, size in sizes.items()}
+        given = {"draw": draw, **sizes, **{name: answers[name] for name in self.answers}}
         for what, value in self.run(**given):
             yield what, plain(value)
 
@@ -114,6 +116,16 @@ class Draw:
     def integers(self, *shape: int, low: int = 0, high: int) -> Tensor:
         """Whole numbers, `high` not among them."""
         return torch.randint(low, high, shape, generator=self.generator)
+
+    def size(self, size: Any) -> Any:
+        """One number of a range; anything else as it is."""
+        return size[int(self.integers(high=len(size)))] if isinstance(size, range) else size
+
+    def valid(self, num_utterances: int, num_frames: int, shortest: int = 2) -> Tensor:
+        """valid (B, T): the first utterance is whole, the others are shorter, of any lengths."""
+        lengths = self.integers(num_utterances, low=shortest, high=num_frames)
+        lengths[0] = num_frames
+        return torch.arange(num_frames) < lengths[:, None]
 
     def weights(self, **shapes: tuple[int, ...]) -> dict[str, Tensor]:
         """Known weights by name, of the size that keeps a layer's output near 1."""

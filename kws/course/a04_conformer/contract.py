@@ -131,21 +131,21 @@ def depthwise_values(draw, B, T, D, K, DepthwiseConv, load_depthwise):
     yield "convolution(x) of an utterance shorter than the kernel", convolution(draw(B, 2, D))
 
 
-@trial("4.2", public={"B": 3, "T": 9, "D": 4, "K": 7}, hidden={"B": 4, "T": 11, "D": 3, "K": 9})
+@trial("4.2", public={"B": 3, "T": 9, "D": 4, "K": 7}, hidden={"B": 6, "T": 11, "D": 3, "K": 9})
 def depthwise_padding(draw, B, T, D, K, DepthwiseConv, load_depthwise):
     """the contents of the padding change no real frame, not even NaN."""
     convolution = DepthwiseConv(D, K)
     load_depthwise(convolution, depthwise_weights(draw, D, K))
-    x, valid = draw(B, T, D), valid_frames(B, T)
+    x, valid = draw(B, T, D), draw.valid(B, T)
     given = x.clone()
-    yield from padded_as_alone(convolution, x)
+    yield from padded_as_alone(convolution, x, valid)
     yield "is x as before the call?", torch.equal(x, given)
     broken = convolution(x.masked_fill(~valid[..., None], math.nan), valid)[valid]
     what = "the change of real frames with NaN in the padding"
     yield what, broken - convolution(given, valid)[valid]
 
 
-@trial("4.2", public={"D": 4, "K": 7}, hidden={"D": 3, "K": 9})
+@trial("4.2", public={"D": 4, "K": 7}, hidden={"D": range(4, 60, 2), "K": range(9, 41, 2)})
 def depthwise_count(draw, D, K, DepthwiseConv):
     """the convolution has (K + 1) D parameters, and an even kernel raises a ValueError."""
     yield f"parameters of DepthwiseConv({D}, {K})", count(DepthwiseConv(D, K))
@@ -174,16 +174,16 @@ def convolution_values(draw, B, T, D, K, ConvolutionModule, load_convolution):
     yield "module(x), evaluation after two batches of training", module.eval()(x)
 
 
-@trial("4.3", public={"B": 3, "T": 9, "D": 4, "K": 7}, hidden={"B": 4, "T": 11, "D": 6, "K": 9})
+@trial("4.3", public={"B": 3, "T": 9, "D": 4, "K": 7}, hidden={"B": 6, "T": 11, "D": 6, "K": 9})
 def convolution_padding(draw, B, T, D, K, ConvolutionModule, load_convolution):
     """no real frame depends on the padding, neither in evaluation nor in training."""
-    x, valid = draw(B, T, D), valid_frames(B, T)
+    x, valid = draw(B, T, D), draw.valid(B, T)
     weights, found = convolution_weights(draw, D, K), []
     for padding in (0, 2):  # frames of padding more, and other ones
         module = ConvolutionModule(D, K)
         load_convolution(module, weights)
         if not padding:
-            yield from padded_as_alone(module.eval(), x)
+            yield from padded_as_alone(module.eval(), x, valid)
         longer, real_ones = F.pad(x, (0, 0, 0, padding)), F.pad(valid, (0, padding))
         y = module.train()(loud(longer, real_ones) if padding else x, real_ones)[real_ones]
         found.append(torch.cat([y, module.eval()(x).flatten(0, 1)]))
@@ -191,7 +191,7 @@ def convolution_padding(draw, B, T, D, K, ConvolutionModule, load_convolution):
     yield what, found[1] - found[0]
 
 
-@trial("4.3", public={"D": 4, "K": 7}, hidden={"D": 6, "K": 9})
+@trial("4.3", public={"D": 4, "K": 7}, hidden={"D": range(6, 60, 2), "K": range(9, 41, 2)})
 def convolution_count(draw, D, K, ConvolutionModule):
     """the convolution module has 3 D² + (8 + K) D parameters."""
     yield f"parameters of ConvolutionModule({D}, {K})", count(ConvolutionModule(D, K))
@@ -208,7 +208,7 @@ def feed_forward_values(draw, B, T, D, E, FeedForwardModule, load_feed_forward):
     yield from equal_calls(module, draw(B, T, D), draw)
 
 
-@trial("4.4", public={"D": 4, "E": 5}, hidden={"D": 6, "E": 11})
+@trial("4.4", public={"D": 4, "E": 5}, hidden={"D": range(6, 60), "E": range(61, 199)})
 def feed_forward_count(draw, D, E, FeedForwardModule):
     """the feed-forward module has 2 D E + E + 3 D parameters."""
     yield f"parameters of FeedForwardModule({D}, {E})", count(FeedForwardModule(D, E))
@@ -217,7 +217,9 @@ def feed_forward_count(draw, D, E, FeedForwardModule):
 # 4.5
 
 BLOCK = {"B": 3, "T": 9, "H": 2, "D": 4, "E": 5, "K": 7}
-BLOCK_HIDDEN = {"B": 4, "T": 11, "H": 3, "D": 6, "E": 11, "K": 9}
+BLOCK_HIDDEN = {"B": 6, "T": 11, "H": 3, "D": 6, "E": 11, "K": 9}
+COUNTED = {"H": 2, "D": 4, "E": 5, "K": 7}
+COUNTED_HIDDEN = {"H": 3, "D": range(12, 60, 3), "E": range(61, 199), "K": 9}
 
 
 @trial("4.5", public=BLOCK, hidden=BLOCK_HIDDEN)
@@ -233,14 +235,14 @@ def block_padding(draw, B, T, H, D, E, K, ConformerBlock, load_block):
     """every part of the block that mixes frames gets valid."""
     block = ConformerBlock(D, H, E, K)
     load_block(block, block_weights(draw, D, E, K))
-    x, valid = draw(B, T, D), valid_frames(B, T)
-    yield from padded_as_alone(block.eval(), x)
+    x, valid = draw(B, T, D), draw.valid(B, T)
+    yield from padded_as_alone(block.eval(), x, valid)
     trained = block.train()(x, valid)[valid]
     what = "the change of real frames with other padding, in training"
     yield what, block(loud(x, valid), valid)[valid] - trained
 
 
-@trial("4.5", public={"H": 2, "D": 4, "E": 5, "K": 7}, hidden={"H": 3, "D": 6, "E": 11, "K": 9})
+@trial("4.5", public=COUNTED, hidden=COUNTED_HIDDEN)
 def block_count(draw, H, D, E, K, ConformerBlock):
     """the block has 7 D² + 4 D E + 2 E + (22 + K) D parameters."""
     what = f"parameters of ConformerBlock({D}, {H}, {E}, {K})"
@@ -265,11 +267,7 @@ def encoder_values(draw, B, T, H, D, E, K, N, ConformerEncoder, load_encoder):
     yield "parameters without a gradient", without_gradient(encoder)
 
 
-@trial(
-    "4.6",
-    public={"H": 2, "D": 4, "E": 5, "K": 7, "N": 3},
-    hidden={"H": 3, "D": 6, "E": 11, "K": 9, "N": 4},
-)
+@trial("4.6", public={**COUNTED, "N": 3}, hidden={**COUNTED_HIDDEN, "N": 4})
 def encoder_count(draw, H, D, E, K, N, ConformerEncoder):
     """every block has its own parameters."""
     for layers in (N, 1):
@@ -280,7 +278,7 @@ def encoder_count(draw, H, D, E, K, N, ConformerEncoder):
 @trial(
     "4.6",
     public={"D": 80, "E": 128, "K": 31, "N": 4},
-    hidden={"D": 23, "E": 71, "K": 15, "N": 5},
+    hidden={"D": range(42, 90), "E": range(91, 199), "K": range(9, 41, 2), "N": range(3, 9)},
 )
 def formula_values(draw, D, E, K, N, conformer_parameters):
     """the formula gives the count of any encoder."""
