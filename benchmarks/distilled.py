@@ -1,13 +1,14 @@
 """DS-CNN for a microcontroller, distilled from larger models: accuracy and bytes in 8 bits.
 
-    python benchmarks/distilled.py RECORDINGS TEACHER [TEACHER …] --out RUN [--set train.epochs=120]
+    python benchmarks/distilled.py RECORDINGS [TEACHER …] --out RUN [--set train.epochs=120]
 
 TEACHER is a run of `benchmarks/official.py`, such as runs/official/crnn-attention-0. The recipe is
 official/ds-cnn, its data those of `benchmarks/official.py`. Each augmented clip is also read by the
 teachers, and the target is SHARE of the mean of their probabilities and 1 - SHARE of the label
-(Hinton et al. 2015, https://arxiv.org/abs/1503.02531, at temperature 1). The run continues where it
-was interrupted. In 8 bits as `kws export --quantize`, calibrated on training clips, and measured on
-all clips of speech_commands_excerpt, part of the official test of Speech Commands.
+(Hinton et al. 2015, https://arxiv.org/abs/1503.02531, at temperature 1); without a teacher, the
+label alone. The run continues where it was interrupted, and one that has ended is only measured. In
+8 bits as `kws export --quantize`, calibrated on training clips, and measured on all clips of
+speech_commands_excerpt, part of the official test of Speech Commands.
 """
 
 import argparse
@@ -62,7 +63,7 @@ def main() -> None:
     """Train, quantize, measure."""
     parser = argparse.ArgumentParser(description="DS-CNN, distilled: accuracy and bytes.")
     parser.add_argument("recordings", type=Path, metavar="RECORDINGS")
-    parser.add_argument("teachers", type=Path, nargs="+", metavar="TEACHER")
+    parser.add_argument("teachers", type=Path, nargs="*", metavar="TEACHER")
     parser.add_argument("--out", type=Path, required=True, metavar="RUN")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--set", action="append", default=[], help="section.key=value")
@@ -78,7 +79,7 @@ def main() -> None:
         saved = loop.saved_state(out, True, recipe)
         plain = classification_objective(recipe, training, validation, team, saved=saved)
         values = {each.name: getattr(plain, each.name) for each in fields(plain)}
-        objective = Distillation(**values, teachers=teachers)
+        objective = Distillation(**values, teachers=teachers) if teachers else plain
         loop.finish(loop.begin(objective, out, team=team, resume=True))
     trained = load_model(out)
     testing = load_split(trained, excerpt)

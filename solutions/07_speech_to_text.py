@@ -95,8 +95,9 @@ diagram("recognizer")
 #
 # **Contract.** `count_edits(reference, hypothesis)`: two sequences (lists, tuples or texts, perhaps
 # empty) → (S, D, I), three ints. `word_error_rate(references, hypotheses)`: two lists of texts of
-# the same length, words with spaces between them → a number; a ValueError if the references contain
-# no word. Use Python; `torchaudio.functional.edit_distance` does not count as an answer.
+# the same length, words with one or more spaces between them → a number; a ValueError if the
+# references contain no word. Use Python; `torchaudio.functional.edit_distance` does not count as an
+# answer.
 
 # %%
 diagram("edit_table")
@@ -537,13 +538,18 @@ with check("7.4-cross-by-hand", "two heads of matrices that change next to nothi
 # %% tags=["check"]
 with check("7.4-layer-by-hand", "two places of width 2, where every norm gives 1 and -1"):
     layer, one = DecoderLayer(2, 1, 2), torch.eye(2)
-    weights = {name: torch.zeros_like(x) for name, x in layer.state_dict().items()}
-    for part in ("self_attention", "cross_attention"):
-        weights |= {f"{part}.value.weight": one, f"{part}.out.weight": one}
+    weights = {}
+    for kind in ("self_attention", "cross_attention"):
+        for part, times in (("query", 0), ("key", 0), ("value", 1), ("out", 1)):
+            name = f"{kind}.{part}"
+            weights |= {f"{name}.weight": times * one, f"{name}.bias": torch.zeros(2)}
+    for part, times in (("expand", 1), ("contract", 2)):
+        weights |= {f"{part}.weight": times * one, f"{part}.bias": torch.zeros(2)}
+    for part in ("norm_self", "norm_cross", "norm_feed_forward"):
+        weights |= {f"{part}.weight": torch.ones(2), f"{part}.bias": torch.zeros(2)}
     # queries of the self-attention are 0, a plain average, those of the cross-attention (1, 0)
     weights |= {"cross_attention.query.bias": one[0], "cross_attention.key.weight": one}
-    weights |= {f"norm_{part}.weight": torch.ones(2) for part in ("self", "cross", "feed_forward")}
-    load_decoder_layer(layer, weights | {"expand.weight": one, "contract.weight": 2 * one})
+    load_decoder_layer(layer, weights)
     expect_equal("causal_mask(2)", causal_mask(2).tolist(), [[True, False], [True, True]])
     y, memory = torch.tensor([[[3.0, 1], [0, 2]]]), torch.tensor([[[1.0, 1], [1, -1], [5, 5]]])
     # (3, 1) + (1, -1) + (1, 0) + 2 (1, 0), and (0, 2) + (0, 0) + (1, 0) + 2 (0, 1)
@@ -1039,7 +1045,7 @@ with check("7.9-shapes", "one logit for each symbol, from decoder and CTC"):
     expect_equal("the shape of the decoder's logits", tuple(logits.shape), (2, 3, 19))
     expect_equal("the shape of CTC's logits", tuple(ctc_logits.shape), (2, 16, 19))
 check_values("7.9-model-padding", SpeechTransformer)
-check_values("7.9-model-hears", SpeechTransformer)
+check_values("7.9-model-inputs", SpeechTransformer)
 check_values("7.9-budget", SpeechTransformer)
 check_values("7.9-model-size", SpeechTransformer)
 check_values("7.9-loss-of-both", joint_loss)

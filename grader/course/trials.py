@@ -9,6 +9,7 @@ of the planted mistake with the same result.
 
 import math
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from functools import cache
 from typing import Any
 
@@ -20,10 +21,11 @@ from grader.core.seed import MadeOnce, Seed
 from grader.course.mistakes.planted import mistaken, planted, solution
 from grader.grading.feedback import Failure
 from kws.course.compare import Record, difference
-from kws.course.trial import OR, Trial, find_trial, goldens
+from kws.course.trial import OR, Trial, find_trial, often
 
 # numbers that any result may have; times those of ours that a large one may
 ENOUGH, WIDE = 10_000, 4
+TINY, FAR = 1e-9, 1e9  # bounds of the distance between wrong results
 MOST_RECORDS = 8  # wrong results of one trial by which a mistake is known
 
 
@@ -44,7 +46,8 @@ def check_trial(trial: Trial, *, points: float) -> Callable:
 def expect_as_ours(trial: Trial, results: Results, seed: int) -> None:
     """Fail where a result differs from that of our answers for the same inputs."""
     expected = expected_results(trial, seed)
-    _raise_ours(expected)
+    if errors := [value for _, value in expected if isinstance(value, BaseException)]:
+        raise errors[0]
     large = next((at for at, row in enumerate(results) if _is_too_large(row[1], trial, seed)), None)
     try:
         if large is None:
@@ -77,11 +80,9 @@ def _compare(trial: Trial, results: Results, expected: Results, seed: int) -> No
             raise Failure(f"{what} is missing")
         fact = difference(measured[position][1], value, trial.rtol, trial.atol)
         if fact is not None:
-            question = _question(trial, measured[: position + 1], seed)
-            if not question:
-                found = [value for _, value in measured[: position + 1]]
-                fact += goldens(trial.number)[trial.id].usual(found)
-            raise Failure(f"{what}: {fact}", question, _fingerprint(trial, expected, measured))
+            question, usual = _question(trial, measured[: position + 1], expected, seed)
+            kept = _fingerprint(trial, expected, measured)
+            raise Failure(f"{what}: {fact}{usual}", question, kept)
 
 
 def _fingerprint(trial: Trial, expected: Results, measured: Results) -> dict[str, Any]:
@@ -94,30 +95,35 @@ def _fingerprint(trial: Trial, expected: Results, measured: Results) -> dict[str
     return dict(wrong[:MOST_RECORDS])
 
 
-def _question(trial: Trial, results: Results, seed: int) -> str:
-    """The questions of all mistakes with these results; "" if none."""
+def _question(trial: Trial, results: Results, expected: Results, seed: int) -> tuple[str, str]:
+    """The questions of all mistakes with these results; else those of the nearest, as a list."""
     found = [
-        mistake.question
+        (_distance(trial, position, seed, results, expected), mistake.question)
         for position, mistake in enumerate(planted(trial.number).mistakes)
-        if mistake.task == trial.task and _gives(trial, position, seed, results)
+        if mistake.task == trial.task
     ]
-    return OR.join(dict.fromkeys(found))
+    if same := dict.fromkeys(question for distance, question in found if distance == 0):
+        return OR.join(same), ""
+    near = dict.fromkeys(question for distance, question in sorted(found) if distance < math.inf)
+    return "", often([*near])
 
 
-def _gives(trial: Trial, position: int, seed: int, results: Results) -> bool:
-    """Whether a mistake has these first results; the trial stops at one that differs."""
-    answers, matching = mistaken_answers(trial.number, position), 0
-    try:
+def _distance(trial: Trial, mistake: int, seed: int, results: Results, expected: Results) -> float:
+    """0 if a mistake has these results; how far it is off if only its last, wrong one differs."""
+    answers, last = mistaken_answers(trial.number, mistake), len(results) - 1
+    with suppress(Exception):  # of the mistake
         theirs = trial.results(answers, seed=seed, hidden=True)
         if trial.measure is not None:
             theirs = iter(trial.measured([*theirs], hidden=True))
-        for (_, value), (_, other) in zip(results, theirs, strict=False):
+        for at, ((_, value), (_, other)) in enumerate(zip(results, theirs, strict=False)):
             if difference(value, other, trial.rtol, trial.atol) is not None:
-                return False
-            matching += 1
-    except Exception:  # of the mistake
-        return False
-    return matching == len(results)
+                if at < last or difference(other, expected[at][1], trial.rtol, trial.atol) is None:
+                    break
+                far = math.inf if isinstance(value, Tensor) else FAR  # a list has no distance
+                return min(max(Record.of(value).distance(Record.of(other)), TINY), far)
+            if at == last:
+                return 0.0
+    return math.inf
 
 
 @cache
@@ -164,9 +170,3 @@ def size_of_value(value: Any, most: float = math.inf) -> int:
 def mistaken_answers(number: str, position: int) -> Mapping[str, Any]:
     text = mistaken(number, [planted(number).mistakes[position]]).decode()
     return load_answers(exported_cells(solution(number), text), f"mistake {position} of {number}")
-
-
-def _raise_ours(results: Results) -> None:
-    for _, value in results:
-        if isinstance(value, BaseException):
-            raise value

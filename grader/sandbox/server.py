@@ -19,16 +19,7 @@ from importlib.util import find_spec
 import torch
 
 from grader.adapters import ASSIGNMENTS
-from grader.sandbox import (
-    confine,
-    linux,
-    module_ops,
-    namespaces,
-    seccomp,
-    session,
-    traps,
-    wire,
-)
+from grader.sandbox import confine, linux, module_ops, namespaces, seccomp, session, traps, wire
 from grader.sandbox.loading import Namespace
 from grader.sandbox.program import Code
 from grader.sandbox.tier import Gpu, Limits, Tier

@@ -129,7 +129,9 @@ class Record:
         return same_form and self._same_numbers(other, rtol, atol)
 
     def distance(self, other: "Record") -> float:
-        """The distance between two records of tensors of one shape; infinite for other records."""
+        """The distance between numbers, or tensors of one shape; infinite for other records."""
+        if {type(self.content), type(other.content)} <= {int, float}:
+            return abs(self.content - other.content)
         same_form = (self.kind, self.shape) == (other.kind, other.shape)
         if self.shape is None or not same_form or self.odd != other.odd:
             return 0.0 if self == other else math.inf

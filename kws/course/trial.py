@@ -279,8 +279,11 @@ class Golden:
             and _error_of(one.results.get(last)) == _error_of(record)
         ]
         shown.sort(key=lambda one: one.results[last].distance(record) if one.results else 0)
-        questions = list(dict.fromkeys(one.question for one in shown))[:USUAL]
-        return f"\n  often it is one of these: {OR.join(questions)}" if questions else ""
+        return often([*dict.fromkeys(one.question for one in shown)])
+
+
+def often(questions: Sequence[str]) -> str:
+    return f"\n  often it is one of these: {OR.join(questions[:USUAL])}" if questions else ""
 
 
 @cache

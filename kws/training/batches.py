@@ -119,6 +119,8 @@ def training_batch(
     targets = F.one_hot(labels, len(split.label_names)).to(features.dtype)
     if valid is None:
         features, targets = augment.mixup(features, targets, config.mixup, generator)
+        if config.preceded and torch.rand((), generator=generator) < config.preceded:
+            features = torch.cat([features.roll(1, dims=0), features], dim=1)
     else:  # a frame is real if it is in either example: let the mask be one more feature
         both = torch.cat([features, valid[..., None].to(features.dtype)], dim=2)
         both, targets = augment.mixup(both, targets, config.mixup, generator)

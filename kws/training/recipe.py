@@ -166,6 +166,7 @@ class Augment:
     freq_masks: NonNegativeInt = 0  # spans of bands masked
     max_freq: NonNegativeInt = 7  # widest, bands
     mixup: NonNegative = 0.0  # alpha of the Beta distribution that blends pairs of examples
+    preceded: Fraction = 0.0  # share of the batches where another clip comes before each one
 
     def __post_init__(self) -> None:
         """Refuse an interval that is none."""
@@ -190,7 +191,7 @@ EFFECTIVE: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
     ),
     "speakers": (
         ("data.seed", "data.validation", "data.crop_frames", "features.", "augment."),
-        ("features.deltas", *(f"augment.{key}" for key in ON_WAVEFORMS)),
+        ("features.deltas", *(f"augment.{key}" for key in (*ON_WAVEFORMS, "preceded"))),
     ),
     "transcription": (("features.n_mels", *WARPS, *MASKS), BY_CLASS),
     "speech": (("data.seed", "data.spoken", "features.n_mels"), OF_LABELS),

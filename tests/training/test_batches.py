@@ -72,6 +72,8 @@ def test_without_augmentation_a_keyword_batch_is_the_features_of_its_rows(tones)
     assert torch.equal(batch.features, compute_features(chosen.features, split.waveforms(rows)))
     assert torch.equal(batch.targets.argmax(1), split.labels[rows])
     assert torch.equal(batch.targets.sum(1), torch.ones(5))
+    both = torch.cat([batch.features.roll(1, dims=0), batch.features], dim=1)
+    assert torch.equal(make(split, recipe("augment.preceded=1")).features, both)
 
 
 KNOBS = """speed=0.2 time_shift=0.1 noise_volume=0.5 noise_ratio=[0,9] rooms=1 gain=9 tilt=12

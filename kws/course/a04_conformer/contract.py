@@ -14,12 +14,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from kws.course.a02_attention.contract import (
-    attention_weights,
-    count,
-    equal_calls,
-    padded_as_alone,
-)
+from kws.course.a02_attention.contract import attention_weights, count, equal_calls, padded_as_alone
 from kws.course.operators import size_beyond
 from kws.course.trial import Draw, trial, valid_frames
 

@@ -27,7 +27,7 @@ from kws.course.trial import Draw, plain, trial, valid_frames
 BUDGET = 999_999  # numbers of the recognizer that training changes
 SOS, EOS = 1, 2
 TOLERANCE = 1e-3  # of the spread of the logits: an utterance alone and in a batch
-HEARS = 1e-4  # the same, of what must differ: an embedding times sqrt(D) outweighs the memory
+DEPENDS = 1e-4  # the same, of what must differ: an embedding times sqrt(D) outweighs the memory
 Weights = dict[str, Tensor]
 
 
@@ -246,7 +246,7 @@ def layer_values(draw, B, U, T, H, K, E, DecoderLayer, load_decoder_layer):
     same = bool(torch.equal(*(layer(y, memory).nan_to_num() for _ in range(2))))
     yield "is layer(y, memory) the same in a second call?", same
     valid = valid_frames(B, T)
-    valid[0, -1] = False  # no row is whole: a mask upside down leaves frames to each
+    valid[0, -1] = False  # no row is whole: an inverted mask leaves frames to each
     z = layer(y, memory, valid)
     yield "layer(y, memory, valid)", z
     yield "layer(y, memory)", layer(y, memory)
@@ -568,9 +568,9 @@ def model_padding(draw, B, N, F, V, U, SpeechTransformer):
     "7.9",
     public={"B": 4, "N": 41, "F": 40, "V": 19, "U": 6},
     hidden={"B": 5, "N": 53, "F": 40, "V": 17, "U": 7},
-    measure=compare_within(HEARS),
+    measure=compare_within(DEPENDS),
 )
-def model_hears(draw, B, N, F, V, U, SpeechTransformer):
+def model_inputs(draw, B, N, F, V, U, SpeechTransformer):
     """the logits depend on the frames and the symbols, and on the order of both."""
     model = SpeechTransformer(F, V).eval()
     with torch.no_grad():

@@ -234,7 +234,7 @@ def positions_values(draw, B, T, D, ScaledPositions):
     x = draw(B, T, D).requires_grad_()
     yield "a new ScaledPositions", positions(x)
     yield "its parameters", count(positions)
-    parameter = next(iter(positions.parameters()))
+    parameter = next(iter(positions.parameters()), torch.zeros(()))
     with torch.no_grad():
         parameter.fill_(0.3)
     y = positions(x)

@@ -99,12 +99,14 @@ def quantize_gradients(draw, N, D, K, quantize):
     z, codebook, weights = draw(N, D).requires_grad_(), draw(K, D).requires_grad_(), draw(N, D)
     y, _, loss = quantize(z, codebook, 0.5)
     yield "the shape of the loss", list(getattr(loss, "shape", ()))
-    (pulled,) = torch.autograd.grad((y * weights).sum(), z, retain_graph=True, allow_unused=True)
-    yield "the gradient of z for y", 0.0 if pulled is None else pulled
-    (pulled,) = torch.autograd.grad(loss, z, retain_graph=True, allow_unused=True)
-    yield "the gradient of z for the loss", 0.0 if pulled is None else pulled
-    (pulled,) = torch.autograd.grad((y * weights).sum() + loss, codebook, allow_unused=True)
-    yield "has the codebook a gradient?", bool(pulled is not None and pulled.any())
+    yield "have y and the loss a gradient?", [y.requires_grad, loss.requires_grad]
+    nothing = 0 * (z.sum() + codebook.sum())  # so that both have a gradient
+    total = (y * weights).sum() + nothing
+    yield "the gradient of z for y", torch.autograd.grad(total, z, retain_graph=True)[0]
+    (pulled,) = torch.autograd.grad(loss + nothing, z, retain_graph=True)
+    yield "the gradient of z for the loss", pulled
+    (pulled,) = torch.autograd.grad(total + loss, codebook)
+    yield "has the codebook a gradient?", bool(pulled.any())
 
 
 # 9.4
@@ -370,10 +372,9 @@ def prior_causality(draw, B, t, K, words, L, CodePrior):
 def prior_places(draw, t, K, words, L, CodePrior):
     """places are added, every part is used, and too many codes raise a ValueError."""
     prior = CodePrior(words, K, t, 8, 2, 12, L)
-    labels = torch.arange(words)
-    same = torch.zeros(words, t - 1, dtype=torch.long)
+    labels, same = torch.arange(words), torch.zeros(words, t - 1, dtype=torch.long)
     logits = prior(labels, torch.arange(K).repeat(words, 1)[:, : t - 1])
-    logits.square().sum().backward()
+    (logits.square().sum() + 0 * prior.places.sum()).backward()
     silent = [name for name, p in prior.named_parameters() if p.grad is None]
     yield "parameters without a gradient", sorted(silent)
     moved = prior.places.grad.abs().amax(1) > 0
@@ -457,9 +458,9 @@ def generate_values(draw, B, t, K, generate):
     yield "generate where each code is certain", codes
     yield "its dtype", str(getattr(codes, "dtype", type(codes).__name__))
     yield "generate of one code", generate(prior, words, 1, 0.5, 2)
-    uneven, generator = 4 * draw(K), torch.Generator().manual_seed(2)
-    same_rows = generate(lambda labels, so_far: uneven.repeat(B, 1, 1), words, t, 3.0, 1, generator)
-    yield "generate with top_k=1", same_rows
+    uneven, seeded = 4 * draw(K), torch.Generator().manual_seed(2)
+    same = generate(lambda _, c: uneven.repeat(B, c.shape[1] + 1, 1), words, t, 3.0, 1, seeded)
+    yield "generate with top_k=1", same
     seen: list[list[int]] = []
 
     def watched(labels: Tensor, so_far: Tensor) -> Tensor:
@@ -469,7 +470,7 @@ def generate_values(draw, B, t, K, generate):
     generate(watched, words, 3, 1.0, None, torch.Generator().manual_seed(0))
     yield "the shapes of the codes that the prior is asked for", seen
     weight = torch.ones(K, requires_grad=True)
-    codes = generate(lambda labels, so_far: weight.expand(len(labels), 1, K), words, 2)
+    codes = generate(lambda _, c: weight.expand(B, c.shape[1] + 1, K), words, 2)
     yield "have the codes a gradient?", bool(codes.requires_grad)
 
 
@@ -547,15 +548,9 @@ def model_values(draw, B, CodeModel, encode_mels, decode_codes):
         logits = model(words, codes[:, :-1])
         yield "the shape of model(words, codes)", list(logits.shape)
         yield "are they the prior's?", _near(logits, model.prior(words, codes[:, :-1]))
-        yield (
-            "the error raised by the last word",
-            exception_of(model, words * 0 + WORDS - 1, codes[:, :1]),
-        )
-        beyond = words * 0 + WORDS
-        yield (
-            "the error raised by a word beyond the last",
-            exception_of(model, beyond, codes[:, :1]),
-        )
+        for number, which in ((WORDS - 1, "the last word"), (WORDS, "a word beyond the last")):
+            error = exception_of(model, words * 0 + number, codes[:, :1])
+            yield f"the error raised by {which}", error
         last = torch.full((B, 1), CODES - 1)
         yield "the error raised by the last code", exception_of(model, words, last)
         what = f"the error raised by {LENGTH} codes before a code"

@@ -117,8 +117,7 @@ def test_what_a_cell_too_long_to_be_read_may_define_waits_for_a_person(evaluator
     waiting = [check for check in report.checks if check.earned is None]
     assert {(check.task, check.reason) for check in waiting} == {("2.1", Reason.UNREAD)}
     assert all("was not read" in check.message for check in waiting)
-    rest = {check.reason for check in report.checks if check not in waiting}
-    assert rest == {Reason.NOT_STARTED}
+    assert {each.reason for each in report.checks if each not in waiting} == {Reason.NOT_STARTED}
 
 
 @pytest.mark.parametrize("retrain", [False, True])
