@@ -5,8 +5,8 @@
 Audio comes in blocks of 100 ms, as from a microphone. The model that comes with kws reads its last
 second again every 100 ms; those of STATEFUL read each frame once, a step every 30 ms (with fresh
 weights: their speed does not depend on them). All by torch and by onnxruntime, log-mel included.
-The command is timed from its start to the end of a recording of two seconds, as many times as
---starts says; the lowest counts, for the machine has other work.
+The command is timed from its start to the end of recordings of two seconds and of a minute, as many
+times as --starts says; the lowest counts, for the machine has other work.
 """
 
 import argparse
@@ -101,8 +101,9 @@ def main() -> None:
     torch.set_num_threads(1)
     shipped = kws.load("keywords")
     with tempfile.TemporaryDirectory() as scratch:
-        clip = Path(scratch) / "two.wav"
-        write_audio(clip, torch.zeros(32_000))
+        clips = {each: Path(scratch) / f"{each}.wav" for each in (2, 60)}  # by seconds
+        for each, clip in clips.items():
+            write_audio(clip, torch.zeros(16_000 * each))
         models: dict[str, tuple[StreamModel, int]] = {
             "windows every 100 ms, torch": (TorchStream(shipped), 100),
             "windows every 100 ms, onnxruntime": (OnnxStream(SHIPPED_ONNX), 100),
@@ -117,7 +118,9 @@ def main() -> None:
             print(f"{name}: {milliseconds:.1f} CPU ms a second of audio, {count:,} posteriors")
         commands = {"torch": str(SHIPPED["keywords"]), "onnxruntime": "keywords"}
         starts = {
-            name: started([model, str(clip)], chosen.starts) for name, model in commands.items()
+            f"{name}, {each} s": started([model, str(clip)], chosen.starts)
+            for name, model in commands.items()
+            for each, clip in clips.items()
         }
         for name, found in starts.items():
             print(

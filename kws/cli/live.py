@@ -139,7 +139,7 @@ def record(
             record_noise(microphone, out, seconds=seconds)
             return
         record_takes(microphone, word, out, count=count, speaker=speaker)
-    print(f"{out}: train on it with kws train keywords --data {out} --words all --out RUN")
+    print(f"{out}: train with kws train keywords --data {out} --words all --head-only --out RUN")
 
 
 @data_app.command("stream")

@@ -10,6 +10,7 @@ import { showNow, showScores } from "./scores.js";
 import { at, nameOf, page, percent, problem, status } from "./state.js";
 import { FRAMES_PER_SECOND, fresh, score, stream } from "./stream.js";
 
+const AHEAD = 8; // windows that the model is given before the first is answered, so that it need not wait for the page
 const MOST_COLUMNS = 3000; // of the picture of a recording; of a longer one only some are kept
 
 // Do `work` (given {stopped}), which the Listen button stops; what it throws is shown.
@@ -86,19 +87,26 @@ async function readStream(file, samples, mine) {
   const rows = [], columns = [];
   let last = null, frame = 0;
   const { samples: silence, step } = page.settings;
+  const given = [];
+  const take = async ([time, step, answer]) => {
+    const { shares, event, columns: drawn } = await answer;
+    if (mine.stopped) return;
+    if (event) last = [[...stream.recent], event.word];
+    if (step?.ready ?? true) rows.push([time, shares]);
+    // copies: a part of a spectrogram would hold all of it
+    for (const column of drawn) if (frame++ % every === 0) columns.push(column.slice());
+    showProgress(Math.min(1, time / seconds));
+    status(`${name}: ${Math.min(time, seconds).toFixed(1)} of ${seconds.toFixed(1)} s read.`);
+  };
   for (const part of [samples, new Float32Array(silence + (step ? step.behind : 0))]) {
     for (const [time, waveform, step] of stream.windows.push(part)) {
+      given.push([time, step, score(time, waveform, step)]);
+      if (given.length === AHEAD) await take(given.shift());
       if (mine.stopped) return;
-      const { shares, event, columns: drawn } = await score(time, waveform, step);
-      if (mine.stopped) return;
-      if (event) last = [[...stream.recent], event.word];
-      if (step?.ready ?? true) rows.push([time, shares]);
-      // copies: a part of a spectrogram would hold all of it
-      for (const column of drawn) if (frame++ % every === 0) columns.push(column.slice());
-      showProgress(Math.min(1, time / seconds));
-      status(`${name}: ${Math.min(time, seconds).toFixed(1)} of ${seconds.toFixed(1)} s read.`);
     }
   }
+  while (given.length && !mine.stopped) await take(given.shift());
+  if (mine.stopped) return;
   page.player = new Player(file, samples.length, { rows, columns, span: frame / FRAMES_PER_SECOND });
   status(`${name}: ${seconds.toFixed(1)} s read${last ? "" : ", no word detected"}.`);
   if (last) explain(...last); // before, it would take as long as reading
