@@ -6,7 +6,7 @@ FastSpeech has no engine that knows when a phoneme begins: Ren et al. 2019, sect
 (https://arxiv.org/abs/1905.09263), take durations from an autoregressive Transformer-TTS. Of its
 attention heads over the text they choose the most diagonal one, that with the largest focus rate
 F = mean over steps of the largest weight, and a phoneme lasts for as many steps as have it as their
-arg-max. The teacher is that of assignment 8.4, with guided attention (Tachibana et al. 2018), a
+arg-max. The teacher is that of 8.4 to 8.6, with guided attention (Tachibana et al. 2018), a
 step of so many frames; what it is told is the text and the mels of the phrases alone. Then two
 voices of the recipe `text-to-speech` learn, one from each durations, in the same order from the
 same weights. Durations are compared with the engine's on phrases of new words, and a listener says

@@ -788,7 +788,7 @@ print(f"10 %, read with labels in alphabetical order: {score(alphabet[predicted[
 # (Not 0: in a log-mel spectrogram, 0 is *loud*.)
 #
 # Beware of a popular implementation: torchaudio's `TimeMasking` draws **one** mask for a whole
-# batch, unless `iid_masks=True`. Our 1,120 training clips, in batches of 32, would then get only 35
+# batch, unless `iid_masks=True`. 1,280 training clips, in batches of 32, would then get only 40
 # different masks in an epoch.
 #
 # **Contract.** `random_spans(num_examples, length, widest)`, widest ≤ length → (num_examples,

@@ -796,6 +796,7 @@ of_words = (labels["training"] > 1).nonzero()[:, 0]
 _ = fit(words_only, **recipe() | {"steps": 500, "warmup_steps": 50}, rows=of_words)
 spoken = labels["testing"] > 0
 answers = labels["testing"][spoken]
+print(int((answers == 1).sum()), "clips of unknown,", int((answers > 1).sum()), "of the words")
 sure = predict(words_only, mels["testing"][spoken])
 taught = beliefs["transformer", "testing"][spoken].argmax(1)
 

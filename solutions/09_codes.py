@@ -498,10 +498,10 @@ check_values("9.5-codebook-begins", Codebook)
 check_values("9.5-codec-values", Codec)
 
 # %% [markdown]
-# Four voices of the course's speech engine say 35 words, 30 times each, in a quiet room. (With the
-# 120 voices and rooms of notebook 5, half of the decoded words were recognized, and a fifth of the
-# samples: there the clips differ mostly in other things than the word.) All mels are normalized by
-# the same mean and deviation, so that they can be turned into sound again.
+# Four voices of the course's speech engine say 35 words, 30 times each, in a quiet room. (The clips
+# of notebook 5, by 120 voices in as many rooms, differ mostly in other things than the word: they
+# are too much for so small a codec.) All mels are normalized by the same mean and deviation, so
+# that they can be turned into sound again.
 
 
 # %% tags=["export"]

@@ -52,7 +52,7 @@ def trained(student, weights, report_source, record):
     return load_within(record, model, weights, report_source, speaking.BUDGET).eval()
 
 
-@pytest.mark.check("8.6", points=3, concept="section 8.6", timeout=120)
+@pytest.mark.check("8.8", points=3, concept="section 8.8", timeout=120)
 def test_durations(trained, secret, record):
     """the trained model predicts the durations of the phonemes of new phrases."""
     error = duration_error(trained, secret_phrases(secret))
@@ -61,7 +61,7 @@ def test_durations(trained, secret, record):
     ramp(record, what, error, question, none=FRAMES_NONE, full=FRAMES_FULL)
 
 
-@pytest.mark.check("8.6", points=5, concept="section 8.6", timeout=240)
+@pytest.mark.check("8.8", points=5, concept="section 8.8", timeout=240)
 def test_accuracy(trained, record):
     """a listener recognizes keywords that were in no training phrase, at three paces."""
     measured, wrong = recognized_words(trained)

@@ -224,7 +224,7 @@ def block_padding(draw, B, T, D, H, E, k, FftBlock, load_block):
     yield "how far the first frames are with a loud padding", distance
 
 
-# 8.4
+# 8.4 to 8.6
 
 
 @trial("8.4", public={"B": 2, "T": 7, "D": 6}, hidden={"B": 3, "T": 11, "D": 10})
@@ -282,7 +282,7 @@ def prenet_values(draw, B, S, F, D, PreNet, load_linear):
     yield "are near three quarters dropped where both layers drop?", bool(0.68 < share < 0.82)
 
 
-@trial("8.4", public={"B": 4, "S": 7, "F": 3}, hidden={"B": 3, "S": 11, "F": 2})
+@trial("8.5", public={"B": 4, "S": 7, "F": 3}, hidden={"B": 3, "S": 11, "F": 2})
 def shift_values(draw, B, S, F, shifted):
     """frames come one step later, after a frame of zeros."""
     frames = draw(B, S, F)
@@ -291,7 +291,7 @@ def shift_values(draw, B, S, F, shifted):
     yield "shifted(one frame)", shifted(frames[:, :1])
 
 
-@trial("8.4", public={"B": 3, "S": 7}, hidden={"B": 2, "S": 11})
+@trial("8.5", public={"B": 3, "S": 7}, hidden={"B": 2, "S": 11})
 def target_values(draw, B, S, stop_targets):
     """1 at the last step of each utterance, and nowhere else."""
     lengths = valid_frames(B, S).sum(dim=1)
@@ -300,7 +300,7 @@ def target_values(draw, B, S, stop_targets):
     yield f"stop_targets({drawn.tolist()}, {S + 2})", stop_targets(drawn, S + 2)
 
 
-@trial("8.4", public={"B": 3, "S": 7}, hidden={"B": 2, "S": 11})
+@trial("8.5", public={"B": 3, "S": 7}, hidden={"B": 2, "S": 11})
 def stop_values(draw, B, S, stop_loss):
     """the last step counts more, padding does not."""
     valid = valid_frames(B, S)
@@ -317,7 +317,7 @@ def stop_values(draw, B, S, stop_loss):
     yield "stop_loss of logits surely wrong", stop_loss(100 - 200 * known, known, valid)
 
 
-@trial("8.4", public={"B": 3, "S": 9, "U": 7}, hidden={"B": 2, "S": 11, "U": 8})
+@trial("8.6", public={"B": 3, "S": 9, "U": 7}, hidden={"B": 2, "S": 11, "U": 8})
 def guide_values(draw, B, S, U, guide_weights):
     """the guide is by shares of each utterance's own length."""
     valid, texts = valid_frames(B, S), valid_frames(B, U)
@@ -330,7 +330,7 @@ def guide_values(draw, B, S, U, guide_weights):
     yield label, guide_weights(steps[:1], phonemes[:1], width)
 
 
-@trial("8.4", public={"B": 3, "S": 9, "U": 7, "H": 2}, hidden={"B": 2, "S": 11, "U": 8, "H": 3})
+@trial("8.6", public={"B": 3, "S": 9, "U": 7, "H": 2}, hidden={"B": 2, "S": 11, "U": 8, "H": 3})
 def guided_values(draw, B, S, U, H, guided_loss):
     """attention times guide, summed over the text, is averaged over heads and valid steps."""
     valid, texts = valid_frames(B, S), valid_frames(B, U)
@@ -343,10 +343,10 @@ def guided_values(draw, B, S, U, H, guided_loss):
     yield "the gradient of the weights", weights.grad
 
 
-# 8.5
+# 8.7
 
 
-@trial("8.5", public={"B": 2, "T": 5}, hidden={"B": 3, "T": 4}, rtol=1e-3)
+@trial("8.7", public={"B": 2, "T": 5}, hidden={"B": 3, "T": 4}, rtol=1e-3)
 def power_values(draw, B, T, mel_to_power):
     """power whose bands are nearest to the mels, nowhere below 1e-10."""
     mel = -4 + 3 * draw(B, T, BANDS, dtype=torch.float64)
@@ -357,7 +357,7 @@ def power_values(draw, B, T, mel_to_power):
     yield "ln of the least power", mel_to_power(mel).min().log()
 
 
-@trial("8.5", public={"B": 2, "T": 9}, hidden={"B": 3, "T": 11})
+@trial("8.7", public={"B": 2, "T": 9}, hidden={"B": 3, "T": 11})
 def griffin_values(draw, B, T, griffin_lim):
     """rounds with momentum and without, at float64."""
     magnitude = draw(B, T, 201, dtype=torch.float64).abs()
@@ -378,7 +378,7 @@ def _is_double(tensor: Tensor) -> bool:
     return bool((tensor != tensor.float().double()).any())
 
 
-# 8.6
+# 8.8
 
 
 def model_weights(draw: Draw, V: int, D: int, E: int, layers: tuple[int, int]) -> dict[str, Any]:
@@ -409,7 +409,7 @@ def _texts(draw: Draw, B: int, U: int, V: int) -> tuple[Tensor, Tensor]:
 
 
 @trial(
-    "8.6",
+    "8.8",
     public={"B": 3, "U": 7, "V": 11, "D": 12, "H": 3, "E": 7},
     hidden={"B": 2, "U": 8, "V": 13, "D": 10, "H": 5, "E": 9},
 )
@@ -457,7 +457,7 @@ def model_values(draw, B, U, V, D, H, E, FastSpeech, load_fastspeech):
 
 
 @trial(
-    "8.6",
+    "8.8",
     public={"B": 3, "U": 9, "V": 11},
     hidden={"B": 2, "U": 7, "V": 13},
 )
@@ -487,7 +487,7 @@ def model_padding(draw, B, U, V, FastSpeech):
 
 
 @trial(
-    "8.6",
+    "8.8",
     public={"B": 3, "U": 7, "V": 11},
     hidden={"B": 2, "U": 9, "V": 13},
 )
@@ -523,7 +523,7 @@ class _Echo(nn.Module):
         return self.mel, torch.arange(self.mel.shape[1]) < sums[:, None], self.logs
 
 
-@trial("8.6", public={"B": 3, "U": 7, "V": 67}, hidden={"B": 2, "U": 9, "V": 67})
+@trial("8.8", public={"B": 3, "U": 7, "V": 67}, hidden={"B": 2, "U": 9, "V": 67})
 def budget(draw, B, U, V, FastSpeech):
     """training changes at most 1,500,000 numbers of the model, wherever they are."""
     phonemes, valid = _texts(draw, B, U, V)
@@ -531,7 +531,7 @@ def budget(draw, B, U, V, FastSpeech):
     yield size_beyond(BUDGET, lambda: FastSpeech(V), *given)
 
 
-@trial("8.6", public={"V": 31}, hidden={"V": 67})
+@trial("8.8", public={"V": 31}, hidden={"V": 67})
 def model_size(draw, V, FastSpeech):
     """the model has its layers, and no more parameters than are allowed."""
     yield f"parameters of FastSpeech({V})", count(FastSpeech(V))
@@ -548,7 +548,7 @@ def _drops(model: Any) -> float:
     return float(model(phonemes, torch.ones(1, 4).bool(), torch.full((1, 4), 2))[0].sum().detach())
 
 
-@trial("8.6", public={"most": 100_000}, hidden={"most": 100_000})
+@trial("8.8", public={"most": 100_000}, hidden={"most": 100_000})
 def recipe_values(draw, most, recipe):
     """the recipe has the arguments of fit, and a warm-up."""
     yield from within_reason(recipe(), most, 256)
