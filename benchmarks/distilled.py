@@ -13,7 +13,7 @@ speech_commands_excerpt, part of the official test of Speech Commands.
 
 import argparse
 from collections.abc import Sequence
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import torch
@@ -78,8 +78,7 @@ def main() -> None:
     with team_of_processes("cpu") as team, loop.own_generators(team.device):
         saved = loop.saved_state(out, True, recipe)
         plain = classification_objective(recipe, training, validation, team, saved=saved)
-        values = {each.name: getattr(plain, each.name) for each in fields(plain)}
-        objective = Distillation(**values, teachers=teachers) if teachers else plain
+        objective = Distillation(**vars(plain), teachers=teachers) if teachers else plain
         loop.finish(loop.begin(objective, out, team=team, resume=True))
     trained = load_model(out)
     testing = load_split(trained, excerpt)

@@ -102,7 +102,6 @@ def row(name: str, seeds: Sequence[int], out: Path) -> tuple[list[Any], dict[str
 def give_probabilities(run: Path, data: Path) -> tuple[Tensor, Tensor]:
     """The probabilities of a run's model for all test clips, (n, C), and the labels, (n,)."""
     trained = load_model(run)
-    trained.model.eval()
     test, shares, labels = load_split(trained, data), [], []
     for batch in evaluation_batches(test, trained.recipe, trained.normalizer):
         shares.append(trained.logits(batch.features, batch.valid).softmax(dim=-1))

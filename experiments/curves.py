@@ -8,6 +8,7 @@ import hashlib
 import json
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import cycle
 from pathlib import Path
 from typing import Any
 
@@ -87,7 +88,7 @@ def learning_curves(table: Table) -> Figure:
     figure, grid = plots.new_figure(rows, COLUMNS, width=7.6, title=title(table), **layout)
     for axes, (name, lines) in zip(grid.flat, curves, strict=False):
         axes.set_title(name, fontsize=8)
-        for line, color in zip(lines, COLORS, strict=False):
+        for line, color in zip(lines, cycle(COLORS), strict=False):
             marker = "." if len(line) < 8 else ""
             axes.plot(*zip(*line, strict=True), color=color, linewidth=1.0, marker=marker)
         axes.grid(axis="y")

@@ -6,11 +6,11 @@ from dataclasses import replace
 
 import pytest
 
-from experiments.curves import digest_in
+from experiments.curves import digest_in, learning_curves
 from experiments.one_run import commit
 from experiments.report import render, stale, write_report
 from experiments.results import write_result
-from experiments.rows import read_results
+from experiments.rows import gather, read_results
 from kws.errors import UsageError
 
 
@@ -61,6 +61,11 @@ def cells(text: str, row: str) -> dict[str, str]:
     at = next(i for i, line in enumerate(lines) if line[0] == row)
     header = next(line for line in reversed(lines[:at]) if line[0] == "recipe")
     return dict(zip(header, lines[at], strict=True))
+
+
+def test_a_panel_has_a_line_for_each_seed_however_many(made):
+    table = gather(19 * [made()])["words"][0]
+    assert [len(axes.lines) for axes in learning_curves(table).axes] == [19, 0, 0]
 
 
 def test_the_same_results_give_the_same_bytes(write, results):

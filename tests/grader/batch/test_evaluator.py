@@ -23,7 +23,6 @@ from kws.errors import UsageError
 from tests.conftest import PATIENCE
 from tests.grader.conftest import until
 
-NAME = "02_attention.ipynb"
 EMPTY = "# nothing is defined\n"
 SLEEPING = "import time\ndef attend(*a):\n    time.sleep(60)\n"
 
@@ -108,11 +107,11 @@ def test_what_cannot_be_opened_waits_for_a_person_and_says_why(evaluator, job, t
 
 
 def test_what_a_cell_too_long_to_be_read_may_define_waits_for_a_person(evaluator, job, tmp_path):
-    notebook, path = json.loads(build_notebook(ROOT / "solutions/02_attention.py")), tmp_path / NAME
+    notebook = json.loads(build_notebook(ROOT / "solutions/02_attention.py"))
     (cell,) = [each for each in notebook["cells"] if "def attend" in "".join(each["source"])]
     cell["source"] = [*cell["source"], "\n#" + "x" * 30_000]
-    path.write_text(json.dumps(notebook))
-    report = only_report(evaluator.ask(job(files=[[NAME, str(path)]])))
+    (path := tmp_path / "02_attention.ipynb").write_text(json.dumps(notebook))
+    report = only_report(evaluator.ask(job(files=[[path.name, str(path)]])))
     assert report.verdict is Verdict.PERSON
     waiting = [check for check in report.checks if check.earned is None]
     assert {(check.task, check.reason) for check in waiting} == {("2.1", Reason.UNREAD)}
