@@ -119,7 +119,7 @@ def _distance(trial: Trial, mistake: int, seed: int, results: Results, expected:
             if difference(value, other, trial.rtol, trial.atol) is not None:
                 if at < last or difference(other, expected[at][1], trial.rtol, trial.atol) is None:
                     break
-                far = math.inf if isinstance(value, Tensor) else FAR  # a list has no distance
+                far = math.inf if isinstance(value, Tensor | str) else FAR  # a list has none
                 return min(max(Record.of(value).distance(Record.of(other)), TINY), far)
             if at == last:
                 return 0.0

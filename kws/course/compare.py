@@ -13,7 +13,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from kws.course.patterns import find_change, find_factor, find_place, round_numbers
+from kws.course.patterns import find_change, find_factor, find_place, find_times, round_numbers
 
 SHOWN = 12  # numbers that are shown, longer tensors are summarized by random projections
 PROJECTIONS = 4
@@ -343,11 +343,12 @@ def _instead(value: Any, expected: Any, rtol: float, atol: float) -> str:
     if isinstance(value, dict) and isinstance(expected, dict) and set(value) == set(expected):
         wrong = [key for key in expected if unlike(value[key], expected[key])]
         value, expected = ({key: table[key] for key in wrong} for table in (value, expected))
+    times = find_times(value, expected)
     if isinstance(value, float) and isinstance(expected, int | float):
         got, wanted = f"{value:.6g}", f"{expected:.6g}"
         if got != wanted:
-            return f"got {got}, expected {wanted}"
-    return f"got {_name(value)}, expected {_clipped(repr(expected))}"
+            return f"got {got}, expected {wanted}{times}"
+    return f"got {_name(value)}, expected {_clipped(repr(expected))}{times}"
 
 
 def _name(value: Any) -> str:

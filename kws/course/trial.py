@@ -275,8 +275,7 @@ class Golden:
         shown = [
             one
             for one in self.mistakes
-            if min(one.results, default=0) == last
-            and _error_of(one.results.get(last)) == _error_of(record)
+            if min(one.results, default=0) == last and _is_alike(one.results.get(last), record)
         ]
         shown.sort(key=lambda one: one.results[last].distance(record) if one.results else 0)
         return often([*dict.fromkeys(one.question for one in shown)])
@@ -330,10 +329,19 @@ def raised(error: BaseException) -> Record:
     return Record(kind=RAISED, shape=None, content=f"{type(error).__name__}: {text}"[:LONGEST])
 
 
+def _is_alike(one: Record | None, other: Record) -> bool:
+    """Whether both are wrong in one way: an exception of a type, the same text, a shape."""
+    if one is None or RAISED in (one.kind, other.kind):
+        return _error_of(one) == _error_of(other)
+    return one == other if "str" in (one.kind, other.kind) else one.shape == other.shape
+
+
 def _error_of(record: Record | None) -> str:
+    """Its type; what torch itself raises is of many kinds: the beginning of its text, too."""
     if record is None or record.kind != RAISED:
         return ""
-    return record.content.partition(":")[0]
+    name = record.content.partition(":")[0]
+    return record.content[:30] if name == "RuntimeError" else name
 
 
 def _record_of(value: Any) -> Record:
