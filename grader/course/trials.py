@@ -2,9 +2,8 @@
 
     test_attend_values = check_trial(attention.attend_values, points=3)
 
-The trial runs in the student's process, with sizes and a seed that the notebook does not have; only
-its results come back. They are compared with those of our answers; a wrong result gets the question
-of the planted mistake with the same result.
+The trial runs in the student's process with sizes and a seed that the notebook does not have; its
+results are compared with ours, and a wrong one gets the question of the mistake that has it, too.
 """
 
 import math

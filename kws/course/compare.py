@@ -1,8 +1,7 @@
 """Compare the result of an answer with that of the reference, and describe the difference.
 
-The reference is either the value itself, which the grader has, or a record of it that reveals no
-code: its shape, and the numbers if they are few, or else random projections of them (`Record.of`),
-which change with any wrong element.
+The reference is the value itself, or a record of it that reveals no code: its shape and, of many
+numbers, only random projections (`Record.of`), which change with any wrong element.
 """
 
 import math

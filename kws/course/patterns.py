@@ -1,7 +1,6 @@
 """What a wrong tensor has in common with the reference, of which only few numbers are known.
 
-`axes` of a tensor in a record show where it differs along each axis, and whether its order
-is another one.
+`axes` in a record show where a tensor differs along each axis, and whether its order does.
 """
 
 import itertools
@@ -63,12 +62,13 @@ def find_factor(got: Sequence[float], right: Sequence[float], ones: Sequence[flo
 
 def find_times(got: Any, right: Any) -> str:
     """Whether a number is a simple fraction of the right one, or so many times it; "" if not."""
-    numbers = {type(got), type(right)} <= {int, float} and max(abs(got), abs(right)) < LARGE
-    if not numbers or (abs(right) < 100 and right == int(right)):
+    numbers = {type(got), type(right)} <= {int, float}
+    if not numbers or not (abs(got) < LARGE and 0 < abs(right) < LARGE):
         return ""
     times = Fraction(got / right).limit_denominator(9)
     near = abs(got - times * right) <= 1e-5 * abs(right) and times not in (0, 1)
-    return f": {times} times the right one" if near else ""
+    few = abs(right) < 100 and right == int(right)  # things counted: two numbers say as much
+    return f": {times} times the right one" if near and not few else ""
 
 
 def find_place(got: Sequence[list], right: Sequence[list], scale: float) -> str:
