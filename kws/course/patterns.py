@@ -14,7 +14,6 @@ from torch import Tensor
 
 NEAR = 1e-3  # of two axes, relative to the scale: they are rounded to few digits
 MOST = 6  # places that are listed
-LARGE = 1e15  # numbers beyond are not divided
 FUNCTIONS: dict[str, Callable[[Tensor], Tensor]] = {
     "logarithms": torch.exp,
     "exponentials": torch.log,
@@ -63,7 +62,7 @@ def find_factor(got: Sequence[float], right: Sequence[float], ones: Sequence[flo
 def find_times(got: Any, right: Any) -> str:
     """Whether a number is a simple fraction of the right one, or so many times it; "" if not."""
     numbers = {type(got), type(right)} <= {int, float}
-    if not numbers or not (abs(got) < LARGE and 0 < abs(right) < LARGE):
+    if not numbers or not (abs(got) < 1e15 and 0 < abs(right) < 1e15):
         return ""
     times = Fraction(got / right).limit_denominator(9)
     near = abs(got - times * right) <= 1e-5 * abs(right) and times not in (0, 1)
