@@ -286,7 +286,7 @@ def _sets(places: Any) -> Tensor:
     return places.reshape(DRAWS, -1).sort(dim=1).values.unique(dim=0, return_inverse=True)[1]
 
 
-def _drawn_apart(places: Tensor, t: int) -> bool:
+def _independent(places: Tensor, t: int) -> bool:
     """Whether the rows of a draw tell nothing of its columns: chi-squared, up to 7 deviations."""
     sets = (_sets(places // t), _sets(places % t))
     rows, columns = ((one[:, None] == one.unique()).double() for one in sets)
@@ -302,7 +302,7 @@ def measure_fair(results: Mapping[str, Any], f: int, t: int, keep: int) -> Measu
         seen = torch.as_tensor(plain(results[f"places that {name} kept"]))
         yield f"tokens that all draws of {name} kept", seen.numel()
         if name == "structured":
-            yield "are the columns drawn apart from the rows?", _drawn_apart(seen, t)
+            yield "are rows and columns drawn independently?", _independent(seen, t)
         counts = torch.bincount(seen.long().flatten().clamp(0), minlength=f * t)
         expected, deviation = DRAWS * share, (DRAWS * share * (1 - share)) ** 0.5
         for text, beyond in (("often", counts - expected), ("rarely", expected - counts)):
