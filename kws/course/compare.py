@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -77,7 +78,7 @@ class Record:
 
     def agrees(self, value: Any, rtol: float, atol: float) -> bool:
         """Whether `value` is the one recorded, up to rounding."""
-        return self.difference(value, rtol, atol) is None
+        return self.is_like(Record.of(_as_kind(value, self.kind)), rtol, atol)
 
     def difference(self, value: Any, rtol: float, atol: float) -> str | None:
         """How `value` differs, to be written after "NAME: "; None if it agrees."""
@@ -177,7 +178,7 @@ def difference(actual: Any, expected: Any, rtol: float, atol: float) -> str | No
     if not wrong:
         return None
     gap = gap.nan_to_num()
-    place = tuple(int(index) for index in torch.unravel_index(gap.argmax(), gap.shape))
+    place = tuple(map(int, np.unravel_index(int(gap.argmax()), gap.shape)))  # torch's loads sympy
     largest = f"largest difference {gap.max():.3g} at {place[0] if len(place) == 1 else place}"
     count = f"{wrong} of {gap.numel()} values differ"
     return f"the shape is right, but {count} ({largest}){record._pattern(actual)}"
