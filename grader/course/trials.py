@@ -2,9 +2,8 @@
 
     test_attend_values = check_trial(attention.attend_values, points=3)
 
-The trial runs in the student's process, with sizes and a seed that the notebook does not have; only
-its results come back. They are compared with those of our answers; a wrong result gets the question
-of the planted mistake with the same result.
+The trial runs in the student's process with sizes and a seed that the notebook does not have; its
+results are compared with ours, and a wrong one gets the question of the mistake that has it, too.
 """
 
 import math
@@ -120,7 +119,7 @@ def _distance(trial: Trial, mistake: int, seed: int, results: Results, expected:
             if difference(value, other, trial.rtol, trial.atol) is not None:
                 if at < last or difference(other, expected[at][1], trial.rtol, trial.atol) is None:
                     break
-                far = math.inf if isinstance(value, Tensor) else FAR  # a list has no distance
+                far = math.inf if isinstance(value, Tensor | str) else FAR  # a list has none
                 return min(max(Record.of(value).distance(Record.of(other)), TINY), far)
             if at == last:
                 return 0.0
