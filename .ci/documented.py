@@ -1,6 +1,7 @@
 """Run every command of the documentation: each page in a scratch folder, in order, until one fails.
 
-Two pages at a time, the longest first: a command computes with one thread.
+Two pages at a time, the longest first: a command computes with one thread. They share the cache,
+and each `--help` is printed once.
 
 A fenced block marked `sh` is a promise; so each of its lines runs as written. `make` targets are
 checked to exist instead: `.ci/run` makes them. A command that needs data this machine lacks says so
@@ -51,8 +52,8 @@ def runnable(command: str) -> str:
     return bare
 
 
-def run_page(page: str) -> bool:
-    """Run the commands of one page; whether none failed."""
+def run_page(page: str, cache: str, helped: set[str]) -> bool:
+    """Run the commands of one page, but for a `--help` in `helped`; whether none failed."""
     with tempfile.TemporaryDirectory() as scratch:
         for name in (*FOLDERS, "pyproject.toml"):
             copy = shutil.copytree if (ROOT / name).is_dir() else shutil.copy2
@@ -61,11 +62,15 @@ def run_page(page: str) -> bool:
             "OMP_NUM_THREADS": "1",
             **os.environ,
             "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}",
-            "KWS_CACHE": f"{scratch}/cache",
+            "KWS_CACHE": cache,
             "PYTHONPATH": str(ROOT),
         }
         for command in commands((ROOT / page).read_text(encoding="utf-8")):
             line = runnable(command)
+            if line in helped:
+                continue
+            if line.endswith(" --help"):
+                helped.add(line)
             start = time.monotonic()
             result = subprocess.run(
                 ["bash", "-c", line],
@@ -85,8 +90,9 @@ def run_page(page: str) -> bool:
 
 def main(pages: list[str]) -> int:
     """Run the commands of `pages`; the exit code is 1 when one of them failed."""
-    with ThreadPoolExecutor(2) as pool:
-        return int(not all(list(pool.map(run_page, pages))))
+    helped: set[str] = set()
+    with tempfile.TemporaryDirectory() as cache, ThreadPoolExecutor(2) as pool:
+        return int(not all(list(pool.map(lambda page: run_page(page, cache, helped), pages))))
 
 
 if __name__ == "__main__":

@@ -59,19 +59,21 @@ class Distillation(Classification):
         return without_parts(teacher.model)(batch.features).softmax(dim=1)
 
 
-def main() -> None:
-    """Train, quantize, measure."""
+def parse() -> argparse.Namespace:
+    """The command line."""
     parser = argparse.ArgumentParser(description="DS-CNN, distilled: accuracy and bytes.")
     parser.add_argument("recordings", type=Path, metavar="RECORDINGS")
     parser.add_argument("teachers", type=Path, nargs="*", metavar="TEACHER")
     parser.add_argument("--out", type=Path, required=True, metavar="RUN")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--set", action="append", default=[], help="section.key=value")
-    options = parser.parse_args()
-    torch.set_num_threads(1)
+    return parser.parse_args()
+
+
+def train(options: argparse.Namespace) -> ClipSplit:
+    """Train into the run folder, and return the training part."""
     people, out = options.out.with_name(f"{options.out.name}-people"), options.out
     gather(options.recordings, people)
-    excerpt = whole(options.recordings / "speech_commands_excerpt", people.with_name("excerpt"))
     recipe = load_recipe("official/ds-cnn", [f"train.seed={options.seed}", *options.set])
     training, validation = load_splits(recipe, people)
     teachers = [load_model(each) for each in options.teachers]
@@ -80,9 +82,18 @@ def main() -> None:
         plain = classification_objective(recipe, training, validation, team, saved=saved)
         objective = Distillation(**vars(plain), teachers=teachers) if teachers else plain
         loop.finish(loop.begin(objective, out, team=team, resume=True))
+    assert isinstance(training, ClipSplit)
+    return training
+
+
+def main() -> None:
+    """Train, quantize, measure."""
+    options = parse()
+    torch.set_num_threads(1)
+    training, out = train(options), options.out
+    excerpt = whole(options.recordings / "speech_commands_excerpt", out.with_name("excerpt"))
     trained = load_model(out)
     testing = load_split(trained, excerpt)
-    assert isinstance(training, ClipSplit)
     assert isinstance(testing, ClipSplit)
     small = export_quantized(trained, out / "int8.onnx", training, testing)
     print(hardware(), *small.lines(), sep="\n")

@@ -62,7 +62,7 @@ def read_percent(text: str) -> list[RawCell]:
 
 
 def _cells(lines: list[str]) -> Iterator[RawCell]:
-    heads = [at for at, line in enumerate(lines) if HEAD.fullmatch(line)]
+    heads = [at for at, line in enumerate(lines) if line[:1] == "#" and HEAD.fullmatch(line)]
     if any(line.strip() for line in lines[: heads[0] if heads else len(lines)]):
         heads.insert(0, -1)
     for at, after in zip(heads, [*heads, len(lines)][1:], strict=True):

@@ -1,19 +1,20 @@
 """Compare the result of an answer with that of the reference, and describe the difference.
 
-The reference is either the value itself, which the grader has, or a record of it that reveals no
-code: its shape, and the numbers if they are few, or else random projections of them (`Record.of`),
-which change with any wrong element.
+The reference is the value itself, or a record of it that reveals no code: its shape and, of many
+numbers, only random projections (`Record.of`), which change with any wrong element.
 """
 
+import itertools
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 
-from kws.course.patterns import find_change, find_factor, find_place, round_numbers
+from kws.course.patterns import find_change, find_factor, find_place, find_times, round_numbers
 
 SHOWN = 12  # numbers that are shown, longer tensors are summarized by random projections
 PROJECTIONS = 4
@@ -77,7 +78,7 @@ class Record:
 
     def agrees(self, value: Any, rtol: float, atol: float) -> bool:
         """Whether `value` is the one recorded, up to rounding."""
-        return self.difference(value, rtol, atol) is None
+        return self.is_like(Record.of(_as_kind(value, self.kind)), rtol, atol)
 
     def difference(self, value: Any, rtol: float, atol: float) -> str | None:
         """How `value` differs, to be written after "NAME: "; None if it agrees."""
@@ -132,6 +133,8 @@ class Record:
         """The distance between numbers, or tensors of one shape; infinite for other records."""
         if {type(self.content), type(other.content)} <= {int, float}:
             return abs(self.content - other.content)
+        if isinstance(self.content, list) and isinstance(other.content, list) and not self.shape:
+            return sum(a != b for a, b in itertools.zip_longest(self.content, other.content))
         same_form = (self.kind, self.shape) == (other.kind, other.shape)
         if self.shape is None or not same_form or self.odd != other.odd:
             return 0.0 if self == other else math.inf
@@ -177,7 +180,7 @@ def difference(actual: Any, expected: Any, rtol: float, atol: float) -> str | No
     if not wrong:
         return None
     gap = gap.nan_to_num()
-    place = tuple(int(index) for index in torch.unravel_index(gap.argmax(), gap.shape))
+    place = tuple(map(int, np.unravel_index(int(gap.argmax()), gap.shape)))  # torch's loads sympy
     largest = f"largest difference {gap.max():.3g} at {place[0] if len(place) == 1 else place}"
     count = f"{wrong} of {gap.numel()} values differ"
     return f"the shape is right, but {count} ({largest}){record._pattern(actual)}"
@@ -343,11 +346,12 @@ def _instead(value: Any, expected: Any, rtol: float, atol: float) -> str:
     if isinstance(value, dict) and isinstance(expected, dict) and set(value) == set(expected):
         wrong = [key for key in expected if unlike(value[key], expected[key])]
         value, expected = ({key: table[key] for key in wrong} for table in (value, expected))
+    times = find_times(value, expected)
     if isinstance(value, float) and isinstance(expected, int | float):
         got, wanted = f"{value:.6g}", f"{expected:.6g}"
         if got != wanted:
-            return f"got {got}, expected {wanted}"
-    return f"got {_name(value)}, expected {_clipped(repr(expected))}"
+            return f"got {got}, expected {wanted}{times}"
+    return f"got {_name(value)}, expected {_clipped(repr(expected))}{times}"
 
 
 def _name(value: Any) -> str:

@@ -36,12 +36,17 @@ def attention_weights(
         scores = scores + bias
     if valid is None:
         return scores.softmax(dim=-1)
-    if valid.shape != (len(k), k.shape[-2]):  # any other may broadcast, and hide something else
-        wanted = len(k), k.shape[-2]
-        raise ValueError(f"valid has shape {tuple(valid.shape)}, expected {wanted}: (B, S)")
-    hidden = ~valid[:, None, None, :]  # keys are hidden, not queries
+    hidden = ~_shown_keys(k, valid)
     weights = scores.masked_fill(hidden, -math.inf).softmax(dim=-1)
     return weights.masked_fill(hidden, 0)  # a row of -inf became NaN: nothing valid, no weight
+
+
+def _shown_keys(k: Tensor, valid: Tensor) -> Tensor:
+    """(B, 1, 1, S): keys are hidden, not queries."""
+    wanted = len(k), k.shape[-2]
+    if valid.shape != wanted:  # any other may broadcast, and hide something else
+        raise ValueError(f"valid has shape {tuple(valid.shape)}, expected {wanted}: (B, S)")
+    return valid[:, None, None, :]
 
 
 def attend(
@@ -77,7 +82,7 @@ def attend_fused(
         return drop(attention_weights(q, k, valid, bias), dropout) @ v
     mask: Tensor | None = bias
     if valid is not None:
-        shown = valid[:, None, None, :]
+        shown = _shown_keys(k, valid)
         mask = shown if bias is None else bias.masked_fill(~shown, -math.inf)
     return F.scaled_dot_product_attention(q, k, v, attn_mask=mask, dropout_p=dropout)
 

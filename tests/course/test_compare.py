@@ -51,6 +51,9 @@ def test_rounding_is_no_difference_and_one_wrong_number_is(value):
         wrong.view(-1)[position] += 0.1
         assert not stored(value).agrees(wrong, **CLOSE)
         assert difference(wrong, value, **CLOSE) is not None
+    (wrong := LARGE.clone())[2, 5, 7] += 1
+    assert "largest difference 1 at (2, 5, 7)" in difference(wrong, LARGE, **CLOSE)
+    assert stored([1.0, 2.0]).agrees([1, 2], **CLOSE), "integers of Python have no dtype"
 
 
 def test_axes_rows_and_signs_matter_and_a_large_value_is_recorded_as_a_few_numbers():

@@ -7,6 +7,7 @@ import json
 import shutil
 from types import SimpleNamespace
 
+import numpy as np
 import pytest
 import torch
 from safetensors import safe_open
@@ -14,7 +15,8 @@ from safetensors import safe_open
 from kws.audio.normalize import Normalizer
 from kws.errors import UsageError
 from kws.inference.export import export_onnx, export_safetensors
-from kws.inference.onnx_tools import PACKAGES
+from kws.inference.onnx_tools import PACKAGES, open_session
+from kws.inference.small_graph import with_short_names
 from kws.models.batch_norm import MaskedBatchNorm
 from kws.training.checkpoint import new_model
 from kws.training.recipe import parse_recipe
@@ -110,6 +112,15 @@ def test_safetensors_hold_weights_and_metadata(gru, untrained, tmp_path):
         assert set(file.keys()) == set(shared.model.state_dict())
         kind = json.loads(file.metadata()["features"])["kind"]
     assert kind == "kws.audio.features.speaker_log_mel"
+
+
+def test_short_names_make_the_file_smaller_and_change_no_logit(gru, tmp_path):
+    long = gru[1].read_bytes()
+    (tmp_path / "short.onnx").write_bytes(short := with_short_names(long))
+    assert len(short) < len(long) - 5000
+    inputs = {"features": torch.randn(2, 31, 40).numpy(), "valid": np.ones((2, 31), bool)}
+    logits = [open_session(p).run(["logits"], inputs)[0] for p in (gru[1], tmp_path / "short.onnx")]
+    assert np.array_equal(*logits)
 
 
 @pytest.mark.parametrize("change", [1e-3, torch.nan])

@@ -39,6 +39,13 @@ def causal(untrained, request):
     return untrained(*model, "features.normalize=none", labels=LABELS)
 
 
+@pytest.fixture(scope="module")
+def exported(causal, tmp_path_factory):
+    """The file of one step, and how far it is from torch."""
+    out = tmp_path_factory.mktemp("export") / "step.onnx"
+    return out, export_step(causal, out)
+
+
 def test_steps_of_any_blocks_equal_those_of_the_whole(causal):
     whole = sound(30_000)
     model = TorchStream(causal)
@@ -51,9 +58,10 @@ def test_steps_of_any_blocks_equal_those_of_the_whole(causal):
     assert rows_of(model, [whole], hop_ms=100)[0] == times[::3]  # a step of three
 
 
-def test_a_graph_of_one_step_gives_the_steps_of_torch(causal, tmp_path):
-    assert export_step(causal, tmp_path / "step.onnx") < ROUNDING
-    graph = OnnxStream(tmp_path / "step.onnx")
+def test_a_graph_of_one_step_gives_the_steps_of_torch(causal, exported, tmp_path):
+    out, difference = exported
+    assert difference < ROUNDING
+    graph = OnnxStream(out)
     blocks = np.split(sound(30_000), range(1600, 30_000, 1600))
     times, expected = rows_of(TorchStream(causal), blocks)
     again, found = rows_of(graph, blocks)
@@ -83,11 +91,10 @@ def test_other_files_are_told_in_a_sentence(tmp_path):
 
 
 @pytest.mark.parametrize("causal", ["conformer"], indirect=True)
-def test_listening_and_predicting_load_no_torch_and_stay_small(causal, tiny_corpus, tmp_path):
+def test_listening_and_predicting_load_no_torch_and_stay_small(exported, tiny_corpus, tmp_path):
     clip, long = sorted((tiny_corpus / "yes").iterdir())[0], tmp_path / "long.wav"
     write_audio(long, torch.zeros(320_000))  # several blocks of a file
-    export_step(causal, tmp_path / "step.onnx")
-    listen = ["listen", str(tmp_path / "step.onnx"), str(clip)]
+    listen = ["listen", str(exported[0]), str(clip)]
     commands = [["predict", str(clip), "--json"], ["listen", str(long)], listen]
     code = (
         "import json, re, sys\nimport kws.inference.microphone\nfrom kws.cli import run\n"

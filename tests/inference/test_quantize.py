@@ -6,10 +6,8 @@ import pytest
 import torch
 from onnx import numpy_helper
 
-from kws.inference.export import export_onnx
-from kws.inference.onnx_tools import open_session
 from kws.inference.quantize import before_norms, export_quantized
-from kws.inference.small_graph import recurrent_weights, with_short_names, with_small_weights
+from kws.inference.small_graph import recurrent_weights, with_small_weights
 
 pytestmark = pytest.mark.no_shapes
 
@@ -58,20 +56,3 @@ def test_convolutions_that_a_normalization_follows_stay_in_float():
     nodes += [node("Conv", ["d", "w"], ["e"], "folded"), node("Relu", ["e"], ["y"])]
     graph = onnx.helper.make_graph(nodes, "g", [], [])
     assert before_norms(onnx.helper.make_model(graph).SerializeToString()) == ["split"]
-
-
-def test_short_names_make_the_file_smaller_and_change_no_logit(untrained, tmp_path):
-    pytest.importorskip("onnxruntime")
-    trained = untrained("model.name=ds-cnn", "model.channels=8", labels=LABELS)
-    export_onnx(trained, tmp_path / "long.onnx")
-    long = (tmp_path / "long.onnx").read_bytes()
-    short = with_short_names(long)
-    assert len(short) < len(long) - 5000
-    (tmp_path / "short.onnx").write_bytes(short)
-    inputs = {"features": np.random.default_rng(0).normal(size=(2, 101, 40)).astype(np.float32)}
-    inputs["valid"] = np.ones((2, 101), bool)
-    logits = [
-        open_session(tmp_path / f"{name}.onnx").run(["logits"], inputs)[0]
-        for name in ("long", "short")
-    ]
-    assert np.array_equal(*logits)

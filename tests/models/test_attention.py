@@ -41,9 +41,15 @@ def test_fused_equals_written_out(padded, biased):
     q, k, v = qkv()
     valid = mask(11, 4, frames=S) if padded else None
     bias = torch.randn(1, H, T, S) if biased else None
-    torch.testing.assert_close(
-        attend_fused(q, k, v, valid, bias), attend(q, k, v, valid, bias), rtol=0, atol=SAME_SUMS
-    )
+    one, two = (function(q, k, v, valid, bias) for function in (attend_fused, attend))
+    torch.testing.assert_close(one, two, rtol=0, atol=SAME_SUMS)
+
+
+@BOTH
+@pytest.mark.no_shapes
+def test_a_mask_that_would_broadcast_is_refused(function):
+    with pytest.raises(ValueError, match=rf"shape \(1, {S}\), expected \({B}, {S}\)"):
+        function(*qkv(), mask(S, frames=S))
 
 
 @BOTH
@@ -97,8 +103,7 @@ def test_weights_are_convex_over_valid_keys_and_dropped_only_while_training():
     torch.testing.assert_close(weights.sum(-1), torch.ones(B, H, T))
     layer, x = MultiHeadSelfAttention(D, H, dropout=0.5), torch.randn(B, T, D)
     assert not torch.equal(layer(x), layer(x))
-    layer.eval()
-    assert torch.equal(layer(x), layer(x))
+    assert torch.equal(layer.eval()(x), layer(x))
     without = MultiHeadSelfAttention(D, H)
     assert torch.equal(without(x), without(x))
 
@@ -108,10 +113,8 @@ def test_padding_reaches_no_query(function):
     q, k, v = qkv()
     valid = mask(5, 5, frames=S)
     loud = ~valid[:, None, :, None] * 1e6 * torch.randn(B, 1, S, 1)
-    expected = function(q, k[:, :, :5], v[:, :, :5])
-    torch.testing.assert_close(
-        function(q, k + loud, v + loud, valid), expected, rtol=0, atol=ROUNDING
-    )
+    expected, y = function(q, k[:, :, :5], v[:, :, :5]), function(q, k + loud, v + loud, valid)
+    torch.testing.assert_close(y, expected, rtol=0, atol=ROUNDING)
 
 
 @BOTH
@@ -136,8 +139,7 @@ def test_every_argument_changes_the_result(function):
 @BOTH
 def test_dropout_keeps_the_mean(function):
     """Weights that stay are scaled up by 1 / (1 - p): the mean over many draws stays."""
-    q = torch.zeros(1, 1, 2000, 1)
-    k, v = torch.zeros(1, 1, 50, 1), torch.ones(1, 1, 50, 1)
+    q, k, v = torch.zeros(1, 1, 2000, 1), torch.zeros(1, 1, 50, 1), torch.ones(1, 1, 50, 1)
     y = function(q, k, v, dropout=0.3)
     # 2,000 draws: five standard errors of the mean, six of the deviation
     assert y.mean().item() == pytest.approx(1.0, abs=0.01)
@@ -155,8 +157,7 @@ def test_the_number_of_heads_changes_the_result_and_divides_the_width():
 
 @pytest.mark.parametrize(("qkv_bias", "expected"), [(True, 4 * D * D + 4 * D), (False, 915)])
 def test_it_has_the_parameters_of_four_linear_layers(qkv_bias, expected):
-    attention = MultiHeadSelfAttention(D, H, qkv_bias=qkv_bias)
-    assert count_parameters(attention) == expected
+    assert count_parameters(MultiHeadSelfAttention(D, H, qkv_bias=qkv_bias)) == expected
 
 
 @pytest.mark.gpu
