@@ -2,6 +2,7 @@
 
     export KWS_REAL_DATA=FOLDER
     python benchmarks/transfer.py                           test on free_spoken_digits
+    python benchmarks/transfer.py --adapt                   and self-training on its recordings
     python benchmarks/transfer.py --choose                  everything but that test
 
 Training hears synthetic voices alone.
@@ -14,6 +15,13 @@ microphone may change is taken away or made random: bands up to 3.8 kHz, the wor
 what lies 45 dB below the loudest point cut off, the mean over time subtracted; in training noise,
 tilt, other vocal tracts and tempi, SpecAugment and mixup.
 
+With --adapt the model goes on, after that test, with recordings of the test whose labels it does
+not see. It labels them itself (self-training, Lee 2013) so that every digit comes equally often,
+which is all that it knows about them (Sinkhorn and Knopp 1967; Asano et al. 2020,
+https://arxiv.org/abs/1911.05371), and trains on batches of them and of synthetic voices in equal
+parts, three rounds: once on all recordings; and for each speaker on those of the others alone, so
+that it never met the person who is tested.
+
 CPU seconds count this process and its children: synthesis, features, training and test.
 
 Shape letters: B clips   T frames   F bands   C classes
@@ -23,7 +31,8 @@ import argparse
 import os
 import sys
 import tempfile
-from collections import defaultdict
+from collections import Counter, defaultdict
+from copy import deepcopy
 from pathlib import Path
 
 import torch
@@ -50,6 +59,7 @@ LEARNING_RATE, WARMUP_STEPS, WEIGHT_DECAY = 1.5e-3, 200, 0.02
 BANDS, F_MAX = 40, 3800.0  # Hz
 FRAMES = 88  # 0.88 s around the middle of the word
 MARGIN = 50  # frames of silence put on both sides before that is cut out
+ROUNDS, ROUND_STEPS, ADAPT_RATE, SINKHORN_TURNS = 3, 150, 3e-4, 20  # self-training
 DEPTH = 45 * augment.DECIBEL  # below the loudest point, in the unit of a log-mel
 LONGEST = 5 * CLIP_SAMPLES // 2
 
@@ -122,31 +132,92 @@ def shuffled(count: int, generator: torch.Generator) -> tuple[Tensor, ...]:
     return order[: count // BATCH * BATCH].split(BATCH)
 
 
-def train(mel: Tensor, labels: Tensor, noise: Tensor, epochs: int) -> torch.nn.Module:
-    """A CRNN's weights, averaged over the last few hundred steps of training."""
-    torch.manual_seed(0)
-    generator = torch.Generator().manual_seed(0)
-    model = build_model("crnn-small", num_features=BANDS, num_classes=len(DIGITS))
-    averaged = AveragedModel(model, multi_avg_fn=get_ema_multi_avg_fn(0.995), use_buffers=True)
+def fit(
+    model: torch.nn.Module,
+    batches: list[tuple[Tensor, Tensor]],
+    noise: Tensor,
+    generator: torch.Generator,
+    *,
+    rate: float,
+    warmup_steps: int,
+    decay: float,
+) -> torch.nn.Module:
+    """A copy with the weights averaged over the last steps, after one step on each batch.
+
+    A batch is spectrograms (B, T, F) and their digits (B,). `decay` is that of the average.
+    """
+    averaged = AveragedModel(model, multi_avg_fn=get_ema_multi_avg_fn(decay), use_buffers=True)
     optimizer = torch.optim.AdamW(model.parameters(), weight_decay=WEIGHT_DECAY)
-    batches = [rows for _ in range(epochs) for rows in shuffled(len(mel), generator)]
-    for step, rows in enumerate(batches):
-        x = clean(vary(mel[rows].float(), noise, generator))
+    model.train()
+    for step, (mel, labels) in enumerate(batches):
+        x = clean(vary(mel.float(), noise, generator))
         x = augment.spec_augment(x, generator, max_time=12, max_freq=6)
-        targets = F.one_hot(labels[rows], len(DIGITS)).float()
+        targets = F.one_hot(labels, len(DIGITS)).float()
         x, targets = augment.mixup(x, targets, 0.2, generator)
         loss = F.cross_entropy(model(x), targets, label_smoothing=0.1)
         optimizer.zero_grad()
         loss.backward()
         torch.nn.utils.clip_grad_norm_(model.parameters(), 5.0)
-        scale = cosine_warmup(step, warmup_steps=WARMUP_STEPS, total_steps=len(batches))
+        scale = cosine_warmup(step, warmup_steps=warmup_steps, total_steps=len(batches))
         for group in optimizer.param_groups:
-            group["lr"] = LEARNING_RATE * scale
+            group["lr"] = rate * scale
         optimizer.step()
         averaged.update_parameters(model)
         if step % 100 == 0:
             print(f"step {step} of {len(batches)}: loss {loss.item():.3f}", file=sys.stderr)
     return averaged.module.eval()
+
+
+def train(mel: Tensor, labels: Tensor, noise: Tensor, epochs: int, seed: int) -> torch.nn.Module:
+    """A CRNN's weights, averaged over the last few hundred steps of training."""
+    torch.manual_seed(seed)
+    generator = torch.Generator().manual_seed(seed)
+    model = build_model("crnn-small", num_features=BANDS, num_classes=len(DIGITS))
+    rows = [each for _ in range(epochs) for each in shuffled(len(mel), generator)]
+    batches = [(mel[each], labels[each]) for each in rows]
+    return fit(
+        model,
+        batches,
+        noise,
+        generator,
+        rate=LEARNING_RATE,
+        warmup_steps=WARMUP_STEPS,
+        decay=0.995,
+    )
+
+
+def balance(probabilities: Tensor) -> Tensor:
+    """Scale columns and rows (B, C) in turn, until each class has about the same total."""
+    for _ in range(SINKHORN_TURNS):
+        probabilities = probabilities / probabilities.mean(0)
+        probabilities = probabilities / probabilities.sum(1, keepdim=True)
+    return probabilities
+
+
+def adapt(
+    model: torch.nn.Module, mel: Tensor, labels: Tensor, unlabeled: Tensor, noise: Tensor, seed: int
+) -> torch.nn.Module:
+    """The model after ROUNDS of self-training on spectrograms without labels (U, T, F)."""
+    torch.manual_seed(seed)
+    generator = torch.Generator().manual_seed(seed)
+    for _ in range(ROUNDS):
+        own = balance(predict(model, unlabeled)).argmax(1)
+        batches = []
+        for _ in range(ROUND_STEPS):
+            known = torch.randint(len(mel), (BATCH // 2,), generator=generator)
+            new = torch.randint(len(unlabeled), (BATCH // 2,), generator=generator)
+            both = torch.cat([mel[known], unlabeled[new].half()])
+            batches.append((both, torch.cat([labels[known], own[new]])))
+        model = fit(
+            deepcopy(model),
+            batches,
+            noise,
+            generator,
+            rate=ADAPT_RATE,
+            warmup_steps=0,
+            decay=0.98,
+        )
+    return model
 
 
 @torch.no_grad()
@@ -170,6 +241,8 @@ def labels_of(paths: list[Path]) -> Tensor:
 def main() -> None:
     parser = argparse.ArgumentParser(description="Train on embedded digits, test on real ones.")
     parser.add_argument("--choose", action="store_true", help="leave the test out")
+    parser.add_argument("--adapt", action="store_true", help="self-training on the test recordings")
+    parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--epochs", type=int, default=EPOCHS)
     parser.add_argument("--speakers", type=int, default=SPEAKERS)
     parser.add_argument("--repetitions", type=int, default=REPETITIONS)
@@ -203,7 +276,8 @@ def main() -> None:
             ]
         )
     print(f"features: {cpu_seconds():.0f} CPU s", file=sys.stderr)
-    model = train(mel["training"], labels_of(split["training"]), noise, options.epochs)
+    known = mel["training"], labels_of(split["training"])
+    model = train(*known, noise, options.epochs, options.seed)
     print(f"training: {cpu_seconds():.0f} CPU s", file=sys.stderr)
     if options.save:
         torch.save(model.state_dict(), options.save)
@@ -225,14 +299,28 @@ def main() -> None:
     if not options.choose:
         paths = sorted((people / "free_spoken_digits").glob("*.wav"))
         truth = torch.tensor([int(path.name.split("_")[0]) for path in paths])
-        right, surprise = score(model, load(paths, LONGEST), truth)
+        digits = load(paths, LONGEST)
+        right, surprise = score(model, digits, truth)
         report("free_spoken_digits", right, surprise)
+        taken = predict(model, digits).argmax(1)
+        mistakes = Counter(zip(truth[~right].tolist(), taken[~right].tolist(), strict=True))
+        frequent = [f"{DIGITS[a]} → {DIGITS[b]} {n}" for (a, b), n in mistakes.most_common(5)]
+        print("most frequent mistakes:", ", ".join(frequent))
         speakers = [path.name.split("_")[1] for path in paths]
         for speaker in sorted(set(speakers)):
             own = right[[name == speaker for name in speakers]]
             report(f"  {speaker}", own)
             results.setdefault("per_speaker", {})[speaker] = float(own.float().mean())
         results |= {"accuracy": float(right.float().mean()), "n": len(right)}
+        if options.adapt:
+            adapted = adapt(model, *known, digits, noise, options.seed)
+            report("adapted to all, without labels", *score(adapted, digits, truth))
+            unseen = torch.zeros(len(truth), dtype=torch.bool)
+            for speaker in sorted(set(speakers)):
+                own = torch.tensor([name == speaker for name in speakers])
+                adapted = adapt(model, *known, digits[~own], noise, options.seed)
+                unseen[own] = score(adapted, digits[own], truth[own])[0]
+            report("adapted to the other speakers, without labels", unseen)
     print_table(["test", "n", "accuracy, %", "from", "to", "-ln p"], rows)
     results |= {
         "cpu_seconds": cpu_seconds(),
