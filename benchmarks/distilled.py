@@ -12,51 +12,22 @@ speech_commands_excerpt, part of the official test of Speech Commands.
 """
 
 import argparse
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
 from pathlib import Path
 
 import torch
+from distillation import distill
 from report import finish, hardware
 from shipped import whole
 from shipped_training import gather
-from torch import Tensor
 
 from kws.data.clips import ClipSplit
 from kws.inference.evaluate import load_split
 from kws.inference.quantize import export_quantized
-from kws.training import loop
-from kws.training.batches import generator_for, training_batch
-from kws.training.checkpoint import Trained, load_model
-from kws.training.classification import Classification, classification_objective
-from kws.training.distributed import team_of_processes
-from kws.training.objective import Batch
-from kws.training.other_words import without_parts
+from kws.training.checkpoint import load_model
 from kws.training.recipe import load_recipe
 from kws.training.splits import load_splits
 
 SHARE = 0.7  # of a target that the teachers give
-
-
-@dataclass(frozen=True, kw_only=True, eq=False)
-class Distillation(Classification):
-    """Labels, and what the teachers say of the same augmented clips."""
-
-    teachers: Sequence[Trained]
-
-    def batch(self, rows: Tensor, step: int) -> Batch:
-        """features (B, T, F), no mask, targets (B, P): those of `Classification`, mixed."""
-        features, valid, targets = super().batch(rows, step)
-        given = torch.stack([self.predict(each, rows, step) for each in self.teachers]).mean(dim=0)
-        return features, valid, (1 - SHARE) * targets + SHARE * given
-
-    @torch.inference_mode()
-    def predict(self, teacher: Trained, rows: Tensor, step: int) -> Tensor:
-        """A teacher's probabilities (B, P) of the clips as the student gets them."""
-        recipe = replace(self.recipe, features=teacher.recipe.features)
-        draws = generator_for(self.recipe.train.seed, "augmentation", step)
-        batch = training_batch(self.train, recipe, teacher.normalizer, rows, draws, self.device)
-        return without_parts(teacher.model)(batch.features).softmax(dim=1)
 
 
 def parse() -> argparse.Namespace:
@@ -77,11 +48,7 @@ def train(options: argparse.Namespace) -> ClipSplit:
     recipe = load_recipe("official/ds-cnn", [f"train.seed={options.seed}", *options.set])
     training, validation = load_splits(recipe, people)
     teachers = [load_model(each) for each in options.teachers]
-    with team_of_processes("cpu") as team, loop.own_generators(team.device):
-        saved = loop.saved_state(out, True, recipe)
-        plain = classification_objective(recipe, training, validation, team, saved=saved)
-        objective = Distillation(**vars(plain), teachers=teachers) if teachers else plain
-        loop.finish(loop.begin(objective, out, team=team, resume=True))
+    distill(recipe, (training, validation), teachers, out, share=SHARE)
     assert isinstance(training, ClipSplit)
     return training
 

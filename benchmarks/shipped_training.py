@@ -3,6 +3,7 @@
     python benchmarks/shipped_training.py RECORDINGS RUN --train [--more CLIPS]
     python benchmarks/shipped_training.py RECORDINGS RUN --end [--more CLIPS]
     python benchmarks/shipped_training.py RECORDINGS RUN
+    python benchmarks/shipped_training.py RECORDINGS RUN --distill TEACHER …
 
 RECORDINGS has speech_commands_people/ (words, and lists of the speakers for validation) and
 speech_commands_excerpt/, of which only _background_noise_ is read here: its clips of words are part
@@ -13,7 +14,9 @@ weights halfway between those at the end of RUN and of RUN-end (Wortsman et al. 
 https://arxiv.org/abs/2109.01903), rounded to 16 bits. RUN may also be a checkpoint: a copy of
 kws/pretrained/keywords.pt, to train on.
 `benchmarks/shipped.py` measures them and writes their card. The third also writes keywords.onnx,
-the same weights as a graph for onnxruntime; --graph does that alone.
+the same weights as a graph for onnxruntime; --graph does that alone. --distill is tried, and not
+what ships: in place of --end, with most of each target from the mean of the teachers' probabilities
+(`benchmarks/distillation.py`).
 """
 
 import argparse
@@ -24,6 +27,7 @@ from pathlib import Path
 import numpy as np
 import onnx
 import torch
+from distillation import distill
 from onnx import numpy_helper
 
 from kws.cli import run as run_command
@@ -38,8 +42,12 @@ from kws.training.checkpoint import (
     save_checkpoint,
     weights_of,
 )
+from kws.training.recipe import load_recipe
+from kws.training.splits import load_splits
 
 RECIPE, THEN = "keywords-stream", "keywords-sentences"
+SHARE = 0.9  # of a target that the teachers give
+DISTILLING_STEPS = 3600
 SMALLEST = 256  # numbers of a tensor that is worth a node of its own
 
 
@@ -65,12 +73,20 @@ def main() -> None:
     parser.add_argument("--more", type=Path, metavar="CLIPS")
     parser.add_argument("--train", action="store_true")
     parser.add_argument("--end", action="store_true")
+    parser.add_argument("--distill", type=Path, nargs="+", metavar="TEACHER")
     parser.add_argument("--graph", action="store_true")
     chosen = parser.parse_args()
     run, end = chosen.run, chosen.run.with_name(f"{chosen.run.name}-end")
     first = run / "last.pt" if run.is_dir() else run
+    data = run.with_name(f"{run.name}-data")
+    if chosen.train or chosen.end or chosen.distill:
+        gather(chosen.recordings, data, chosen.more)
+    if chosen.distill:
+        recipe = load_recipe(THEN, [f"train.total_steps={DISTILLING_STEPS}"])
+        teachers = [load_model(each) for each in chosen.distill]
+        distill(recipe, load_splits(recipe, data), teachers, end, share=SHARE, init=first)
+        return
     if chosen.train or chosen.end:
-        data = gather(chosen.recordings, run.with_name(f"{run.name}-data"), chosen.more)
         command = ["train", "--data", str(data), "--device", "cpu", "--resume", "--out"]
         command += [str(run), RECIPE] if chosen.train else [str(end), THEN, "--init", str(first)]
         raise SystemExit(run_command(command))
