@@ -555,7 +555,8 @@ check_values("3.7-best-equals", Best)
 # classify each by itself.
 #
 # **Contract.** `recipe()`: a dictionary of the arguments of `fit`: steps, batch_size, crop_frames,
-# lr, warmup_steps, and `every` if you like; numbers, with warmup_steps < steps. Hand in this
+# lr, warmup_steps, and `every` if you like; numbers, the first three whole, with warmup_steps <
+# steps. Hand in this
 # notebook and the weights of `SpeakerClassifier(100)`, as `state_dict()` returns them.
 
 

@@ -780,8 +780,10 @@ def with_threshold(probabilities, threshold, unknown):
 # %% tags=["check"]
 with check("5.8-threshold-by-hand", "a prediction below the threshold is unknown"):
     rows = torch.tensor([[0.9, 0.1], [0.4, 0.6], [0.5, 0.5]])
-    expect_close("with_threshold(rows, 0.7, 2)", with_threshold(rows, 0.7, 2), [0, 2, 2])
-    expect_close("with_threshold(rows, 0.5, 2)", with_threshold(rows, 0.5, 2), [0, 1, 0])
+    found = torch.as_tensor(with_threshold(rows, 0.7, 2))
+    expect_close("with_threshold(rows, 0.7, 2)", found, [0, 2, 2])
+    found = torch.as_tensor(with_threshold(rows, 0.5, 2))
+    expect_close("with_threshold(rows, 0.5, 2)", found, [0, 1, 0])
 check_values("5.8-threshold-values", with_threshold)
 check_values("5.8-threshold-ends", with_threshold)
 

@@ -450,7 +450,8 @@ _ = axes.legend(frameon=False, ncols=3)
 # **Contract.** `structured(x, rows, columns, generator=None)`: x (B, D, f, t) → (B, D, f − rows, t
 # − columns). `unstructured(x, keep, generator=None)`: x (B, N, D) → (B, keep, D). The rows, columns
 # or tokens that stay, in any order, are drawn from `generator` (a `torch.Generator`; None is
-# torch's own), without replacement, each as likely as any other. Use any tensor operations.
+# torch's own), without replacement, each as likely as any other, and columns independently of rows.
+# Use any tensor operations.
 
 
 # %% tags=["export"]

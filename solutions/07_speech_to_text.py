@@ -531,7 +531,7 @@ with check("7.4-cross-by-hand", "two heads of matrices that change next to nothi
     memory = torch.tensor([[[1.0, 0, 0, 1], [0, 1, 1, 0], [0, 0, 0, 0]]])
     wanted = [[[1.2, 0.4, 1.2, 0.4], [0.4, 1.2, 2 / 3, 2 / 3]]]
     expect_close("attention(x, memory)", attention(x, memory), wanted)
-    masked = attention(x, memory, torch.tensor([False, True, False]))
+    masked = attention(x, memory, torch.tensor([[False, True, False]]))
     expect_close("and with the second frame alone", masked, [[[0.0, 2, 2, 0]] * 2])
 
 

@@ -480,8 +480,8 @@ def stop_loss(logits, targets, valid, weight=5.0):
 with check("8.5-stop-by-hand", "shift and stop of two utterances"):
     frames = torch.tensor([[[1.0], [2], [3]]])
     expect_close("shifted(frames)", shifted(frames), [[[0.0], [1], [2]]])
-    stops = stop_targets(torch.tensor([3, 2]), 3)
-    expect_close("stop_targets([3, 2], 3)", stops, [[0.0, 0, 1], [0, 1, 0]])
+    stops = stop_targets(torch.tensor([3, 1]), 3)
+    expect_close("stop_targets([3, 1], 3)", stops, [[0.0, 0, 1], [1, 0, 0]])
     # three usual steps at ln 2 each, two last ones at 2 ln 2 each, which count five times
     valid, each = torch.tensor([[True] * 3, [True, True, False]]), math.log(2)
     ends = torch.tensor([[0.0, 0, 1], [0, 1, 0]])
@@ -531,9 +531,9 @@ def guided_loss(weights, guide, valid):
 
 # %% tags=["check"]
 with check("8.6-guide-by-hand", "two steps and four phonemes"):
-    guide = guide_weights(torch.tensor([2]), torch.tensor([4]), width=0.5)
-    far = [1 - math.exp(-2 * (place / 4) ** 2) for place in range(4)]
-    expect_close("guide_weights([2], [4], 0.5)", guide[0, 0], far)
+    guide = guide_weights(torch.tensor([2]), torch.tensor([4]), width=0.25)
+    far = [1 - math.exp(-8 * (place / 4) ** 2) for place in range(4)]
+    expect_close("guide_weights([2], [4], 0.25)", guide[0, 0], far)
     expect_close("its second step", guide[0, 1], [far[2], far[1], far[0], far[1]])
 check_values("8.6-guide-values", guide_weights)
 check_values("8.6-guided-values", guided_loss)

@@ -854,7 +854,7 @@ def generate(prior, words, length, temperature=1.0, top_k=None, generator=None):
 
 # %% tags=["check"]
 with check("9.7-probabilities-by-hand", "three codes, each twice as probable as the one before"):
-    logits = torch.tensor([[1.0, 2.0, 4.0]]).log()
+    logits = torch.tensor([[2.0, 4.0, 8.0]]).log()
     expect_close("at temperature 1", probabilities(logits), [[1 / 7, 2 / 7, 4 / 7]])
     halved = probabilities(logits, 0.5)
     expect_close("at temperature 0.5", halved, [[1 / 21, 4 / 21, 16 / 21]])
@@ -913,8 +913,8 @@ for axes, row in zip(panels.flat, (0, 1, 40, 200), strict=True):
 # listener recognizes: full points from 66 %, none up to 15 %. (Our own recipe reaches about 76 %.)
 #
 # **Contract.** `CodeModel()` has `codec` and `prior`; `forward(words, codes)` → the prior's
-# logits. `encode_mels(model, mel)`: (B, 100, 40) → (B, 25) codes. `decode_codes(model, codes)`:
-# (B, 25) → (B, 100, 40).
+# logits. `encode_mels(model, mel)`: (B, 100, 40) → (B, 25) codes; it leaves the codebook, and the
+# mode of each part, as they are. `decode_codes(model, codes)`: (B, 25) → (B, 100, 40).
 
 
 # %% tags=["export"]

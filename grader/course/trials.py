@@ -2,9 +2,8 @@
 
     test_attend_values = check_trial(attention.attend_values, points=3)
 
-The trial runs in the student's process, with sizes and a seed that the notebook does not have; only
-its results come back. They are compared with those of our answers; a wrong result gets the question
-of the planted mistake with the same result.
+The trial runs in the student's process with sizes and a seed that the notebook does not have; its
+results are compared with ours, and a wrong one gets the question of the mistake that has it, too.
 """
 
 import math
@@ -23,7 +22,7 @@ from grader.grading.feedback import Failure
 from kws.course.compare import Record, difference
 from kws.course.trial import OR, Trial, find_trial, often
 
-# numbers that any result may have; times those of ours that a large one may
+# numbers that any result may have; times those of ours in its place that a large one may
 ENOUGH, WIDE = 10_000, 4
 TINY, FAR = 1e-9, 1e9  # bounds of the distance between wrong results
 MOST_RECORDS = 8  # wrong results of one trial by which a mistake is known
@@ -48,7 +47,8 @@ def expect_as_ours(trial: Trial, results: Results, seed: int) -> None:
     expected = expected_results(trial, seed)
     if errors := [value for _, value in expected if isinstance(value, BaseException)]:
         raise errors[0]
-    large = next((at for at, row in enumerate(results) if _is_too_large(row[1], trial, seed)), None)
+    rows = enumerate(results)
+    large = next((at for at, (_, value) in rows if _is_too_large(value, at, trial, seed)), None)
     try:
         if large is None:
             _compare(trial, results, expected, seed)
@@ -65,11 +65,11 @@ def expect_as_ours(trial: Trial, results: Results, seed: int) -> None:
         raise Failure(f"{results[large][0]} is far larger than what is asked for")
 
 
-def _is_too_large(value: Any, trial: Trial, seed: int) -> bool:
-    """Whether comparing it would take minutes."""
+def _is_too_large(value: Any, at: int, trial: Trial, seed: int) -> bool:
+    """Whether comparing it would take seconds, or minutes."""
     if size_of_value(value, ENOUGH) <= ENOUGH:
         return False
-    most = max(ENOUGH, WIDE * _our_size(trial, seed))
+    most = max(ENOUGH, *(WIDE * size for size in _our_sizes(trial, seed)[at : at + 1]), 0)
     return size_of_value(value, most) > most
 
 
@@ -119,7 +119,7 @@ def _distance(trial: Trial, mistake: int, seed: int, results: Results, expected:
             if difference(value, other, trial.rtol, trial.atol) is not None:
                 if at < last or difference(other, expected[at][1], trial.rtol, trial.atol) is None:
                     break
-                far = math.inf if isinstance(value, Tensor) else FAR  # a list has no distance
+                far = math.inf if isinstance(value, Tensor | str) else FAR  # a list has none
                 return min(max(Record.of(value).distance(Record.of(other)), TINY), far)
             if at == last:
                 return 0.0
@@ -142,9 +142,9 @@ def _expected(trial_id: str, seed: int) -> Results:
 
 
 @cache
-def _our_size(trial: Trial, seed: int) -> int:
+def _our_sizes(trial: Trial, seed: int) -> list[int]:
     results = trial.results(our_answers(trial.number), seed=seed, hidden=True)
-    return sum(size_of_value(value) for _, value in results)
+    return [size_of_value(value) for _, value in results]
 
 
 def size_of_value(value: Any, most: float = math.inf) -> int:

@@ -222,11 +222,15 @@ def _form(error: BaseException) -> str:
         return "does a gradient reach what is passed in? Nothing on the way may be detached"
     if re.search(r"\bargument", str(error)) and isinstance(error, TypeError):
         return "are the arguments those of the contract, with their names?"
+    if re.search(r"size of tensor|shape|dimension", str(error)):
+        return "are the shapes those of the contract?"
     return "is there a return, and of what the contract lists, in this order?"
 
 
 def _door(error: BaseException) -> str:
-    """A question where known weights did not get into the module."""
+    """A question where known weights did not get into the module, or a gradient is lost."""
+    if "in-place operation" in str(error) or "inplace operation" in str(error):
+        return "is a tensor that needs a gradient changed in place (+=, x[...] = ..., fill_)?"
     names = [frame.name for frame in traceback.extract_tb(error.__traceback__)]
     doors = [name for name in names if name.startswith("load_") and name != "load_state_dict"]
     return f"does {doors[-1]} match your module? You may change that function" if doors else ""
@@ -269,9 +273,6 @@ def expect_close(
     for odd in (Tensor.is_complex, lambda x: x.dtype == torch.bool):
         if odd(actual) and not odd(expected):
             raise Unmet(f"{what}: got dtype {actual.dtype}, expected real numbers")
-    if actual.shape != expected.shape:
-        shapes = f"{tuple(actual.shape)}, expected {tuple(expected.shape)}"
-        raise Unmet(f"{what}: got shape {shapes}")
     if not _agree(actual, expected, atol):
         raise Unmet(f"{what}: {_difference(actual, expected, atol)}")
 
@@ -323,9 +324,8 @@ def _from_numpy(value: Any) -> Any:
 
 
 def _agree(actual: Tensor, expected: Tensor, atol: float) -> bool:
-    if actual.shape != expected.shape:
-        return False
-    return torch.allclose(actual.detach().double(), expected.double(), rtol=1e-5, atol=atol)
+    one, other = actual.detach().double(), expected.double()
+    return one.shape == other.shape and torch.allclose(one, other, rtol=1e-5, atol=atol)
 
 
 def _difference(actual: Tensor, expected: Tensor, atol: float) -> str:

@@ -1,8 +1,7 @@
 """Compare the result of an answer with that of the reference, and describe the difference.
 
-The reference is either the value itself, which the grader has, or a record of it that reveals no
-code: its shape, and the numbers if they are few, or else random projections of them (`Record.of`),
-which change with any wrong element.
+The reference is the value itself, or a record of it that reveals no code: its shape and, of many
+numbers, only random projections (`Record.of`), which change with any wrong element.
 """
 
 import math
@@ -14,7 +13,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from kws.course.patterns import find_change, find_factor, find_place, round_numbers
+from kws.course.patterns import find_change, find_factor, find_place, find_times, round_numbers
 
 SHOWN = 12  # numbers that are shown, longer tensors are summarized by random projections
 PROJECTIONS = 4
@@ -344,11 +343,12 @@ def _instead(value: Any, expected: Any, rtol: float, atol: float) -> str:
     if isinstance(value, dict) and isinstance(expected, dict) and set(value) == set(expected):
         wrong = [key for key in expected if unlike(value[key], expected[key])]
         value, expected = ({key: table[key] for key in wrong} for table in (value, expected))
+    times = find_times(value, expected)
     if isinstance(value, float) and isinstance(expected, int | float):
         got, wanted = f"{value:.6g}", f"{expected:.6g}"
         if got != wanted:
-            return f"got {got}, expected {wanted}"
-    return f"got {_name(value)}, expected {_clipped(repr(expected))}"
+            return f"got {got}, expected {wanted}{times}"
+    return f"got {_name(value)}, expected {_clipped(repr(expected))}{times}"
 
 
 def _name(value: Any) -> str:

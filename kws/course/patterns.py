@@ -1,12 +1,13 @@
 """What a wrong tensor has in common with the reference, of which only few numbers are known.
 
-`axes` of a tensor in a record show where it differs along each axis, and whether its order
-is another one.
+`axes` in a record show where a tensor differs along each axis, and whether its order does.
 """
 
 import itertools
 import re
 from collections.abc import Callable, Iterator, Sequence
+from fractions import Fraction
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -34,6 +35,10 @@ def _changes(value: Tensor) -> Iterator[tuple[str, Tensor]]:
         reshaped = value.reshape(shape)
         yield f"a transpose of axes {i} and {j} is needed, not a reshape", reshaped.transpose(i, j)
         yield f"a reshape is needed, not a transpose of axes {i} and {j}", reshaped
+    for axis in range(value.ndim):
+        yield f"axis {axis}, of size 1, is too many", value.squeeze(axis)
+    for axis in range(value.ndim + 1):
+        yield f"axis {axis}, of size 1, is missing", value.unsqueeze(axis)
     if value.is_floating_point():
         for text, function in FUNCTIONS.items():
             yield f"these are the {text} of the right values", function(value.double())
@@ -52,6 +57,17 @@ def find_factor(got: Sequence[float], right: Sequence[float], ones: Sequence[flo
     if float((a - b - off * one).abs().max()) <= allowed:
         return f"all are {abs(off):.4g} too {'large' if off > 0 else 'small'}"
     return ""
+
+
+def find_times(got: Any, right: Any) -> str:
+    """Whether a number is a simple fraction of the right one, or so many times it; "" if not."""
+    numbers = {type(got), type(right)} <= {int, float}
+    if not numbers or not (abs(got) < 1e15 and 0 < abs(right) < 1e15):
+        return ""
+    times = Fraction(got / right).limit_denominator(9)
+    near = abs(got - times * right) <= 1e-5 * abs(right) and times not in (0, 1)
+    few = abs(right) < 100 and right == int(right)  # things counted: two numbers say as much
+    return f": {times} times the right one" if near and not few else ""
 
 
 def find_place(got: Sequence[list], right: Sequence[list], scale: float) -> str:

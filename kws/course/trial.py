@@ -6,9 +6,8 @@
         x = draw(B, 1, T, 5)
         yield "attend(x, x, x)", attend(x, x, x)
 
-The notebook runs it with the public sizes and compares with numbers of the reference that came with
-the release (`goldens`); the hidden check runs the same function with other sizes and
-a secret seed, and compares with what the reference answers there. So the two differ in values only.
+The notebook runs it with the public sizes and compares with numbers that came with the release
+(`goldens`); the hidden check runs it with other sizes and a secret seed, the reference beside it.
 
 Arguments are found by name: `draw`, the sizes (the secret seed draws a hidden one that is a range),
 and answers by the names that the notebook has for them. Each result is a pair of what it is, in the
@@ -275,8 +274,7 @@ class Golden:
         shown = [
             one
             for one in self.mistakes
-            if min(one.results, default=0) == last
-            and _error_of(one.results.get(last)) == _error_of(record)
+            if min(one.results, default=0) == last and _same_way(one.results.get(last), record)
         ]
         shown.sort(key=lambda one: one.results[last].distance(record) if one.results else 0)
         return often([*dict.fromkeys(one.question for one in shown)])
@@ -330,10 +328,19 @@ def raised(error: BaseException) -> Record:
     return Record(kind=RAISED, shape=None, content=f"{type(error).__name__}: {text}"[:LONGEST])
 
 
+def _same_way(one: Record | None, other: Record) -> bool:
+    """Whether both are wrong in one way: an exception of a type, the same text, a shape."""
+    if one is None or RAISED in (one.kind, other.kind):
+        return _error_of(one) == _error_of(other)
+    return one == other if "str" in (one.kind, other.kind) else one.shape == other.shape
+
+
 def _error_of(record: Record | None) -> str:
+    """Its type; what torch itself raises is of many kinds: the beginning of its text, too."""
     if record is None or record.kind != RAISED:
         return ""
-    return record.content.partition(":")[0]
+    name = record.content.partition(":")[0]
+    return record.content[:30] if name == "RuntimeError" else name
 
 
 def _record_of(value: Any) -> Record:

@@ -29,10 +29,9 @@ def output(trial_id: str, answers) -> tuple[str, str]:
     """Mark and text of the one line that the check says of these answers."""
     lines = []
     forget_checks()
-    names = find_trial(trial_id).answers
     with lines_go_to(lambda mark, _, text: lines.append((mark, text))):
         try:
-            check_values(trial_id, *(answers[name] for name in names))
+            check_values(trial_id, *(answers[name] for name in find_trial(trial_id).answers))
         except Exception:
             assert lines, "an error of an answer has a line of its own"
     (line,) = lines
@@ -48,6 +47,7 @@ def unwatched(monkeypatch):
     monkeypatch.setattr(torch, "manual_seed", torch.default_generator.manual_seed)
 
 
+@pytest.mark.no_shapes
 @pytest.mark.usefixtures("unwatched")
 @pytest.mark.parametrize("number", NUMBERS)
 @pytest.mark.parametrize("part", PARTS)  # of the mistakes; `make test` tries a fifth

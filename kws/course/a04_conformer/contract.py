@@ -16,7 +16,7 @@ from torch import Tensor, nn
 
 from kws.course.a02_attention.contract import attention_weights, count, equal_calls, padded_as_alone
 from kws.course.operators import size_beyond
-from kws.course.trial import Draw, trial, valid_frames
+from kws.course.trial import Draw, is_whole, trial, valid_frames
 
 Weights = dict[str, Tensor]
 LOUD = 9.0  # what is added in the padding, where it must not matter
@@ -280,6 +280,7 @@ def formula_values(draw, D, E, K, N, conformer_parameters):
     for layers in (1, N, 0):
         what = f"conformer_parameters({D}, {E}, {K}, {layers})"
         yield what, conformer_parameters(D, E, K, layers)
+    yield "is it a whole number?", is_whole(conformer_parameters(D, E, K, N))
 
 
 def without_gradient(module: nn.Module) -> int:
@@ -331,7 +332,7 @@ def compare_within(tolerance: float) -> Callable[..., Iterator[tuple[str, Any]]]
 def head_values(draw, B, T, F, C, SpeakerConformer, replace_encoder):
     """the logits come from the mean of the real frames, a normalization and a linear layer."""
     mel, valid = draw(B, T, F), valid_frames(B, T)
-    for normalize in (True, False):
+    for normalize in (False, True):
         given = f"normalize={normalize}"
         model, encoder = SpeakerConformer(F, C, normalize), Frames(draw)
         replace_encoder(model, encoder)
@@ -354,6 +355,9 @@ def head_values(draw, B, T, F, C, SpeakerConformer, replace_encoder):
             times = encoder.frames.shape[1] // frames.shape[1]
             again = (torch.cat([x[:, : T // 2 * 2]] * times, dim=1) for x in (mel, valid))
             yield f"{given}: are the logits equal {what}?", {"one": logits, "other": model(*again)}
+        spreads = [logits.std(dim=axis) for axis in range(logits.ndim)]
+        even = any(bool(each.std() < TOLERANCE * each.mean()) for each in spreads)
+        yield f"{given}: have all logits of a speaker, or of an utterance, one spread?", even
 
 
 @trial("4.7", public=LOGITS, hidden=LOGITS_HIDDEN, measure=compare_within(TOLERANCE))

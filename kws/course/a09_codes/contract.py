@@ -315,6 +315,10 @@ def _training(codec: Any) -> bool:
     return codec.training and codec.codebook.training
 
 
+def _modes(model: nn.Module) -> list[bool]:
+    return [module.training for module in model.modules()]
+
+
 def _equal(one: Any, other: Any) -> bool:
     return isinstance(one, Tensor) and one.shape == other.shape and bool(torch.equal(one, other))
 
@@ -497,8 +501,8 @@ def measure_draws(results: Mapping[str, Any], K: int, temperature: float, k: int
 
 @trial(
     "9.7",
-    public={"K": 5, "temperature": 2.0, "k": 2},
-    hidden={"K": 6, "temperature": 0.5, "k": 2},
+    public={"K": 6, "temperature": 2.0, "k": 2},
+    hidden={"K": 7, "temperature": 0.5, "k": 2},
     measure=measure_draws,
 )
 def generate_fair(draw, K, temperature, k, generate):
@@ -537,7 +541,10 @@ def model_values(draw, B, CodeModel, encode_mels, decode_codes):
         yield f"are codes from 0 to {CODES - 1}?", inside
         yield "are they those of the codec?", _equal(codes, model.codec.encode(mel))
         state = [value.clone() for _, value in _buffers(model.codec.codebook)]
-        encode_mels(model.train(), mel + 1)
+        for mode in ("evaluation", "training"):
+            before = _modes(model.train(mode == "training"))
+            encode_mels(model, mel + 1)
+            yield f"called in {mode} mode, is each part in it afterwards?", _modes(model) == before
         found = _buffers(model.codec.codebook)
         kept = [_equal(a, b) for a, (_, b) in zip(state, found, strict=True)]
         yield "does the codebook stay when encode_mels is called in training mode?", all(kept)

@@ -1,0 +1,86 @@
+"""Greedy search against beams, alone and joint with CTC, for recognizers of several seeds.
+
+    python benchmarks/searches.py [--steps 800] [--seeds 4] [--keep FOLDER]
+
+Each seed is a training with the recipe `speech-to-text`, two to three CPU minutes, whose texts of
+the testing voices, which no training heard, are searched in three ways. Errors are summed over the
+seeds. With `--keep`, seeds that are done are found again after an interruption.
+"""
+
+import argparse
+import json
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import torch
+from recognizers import LONGEST
+from report import finish, print_table
+from tqdm import tqdm
+
+from kws.data.embedded.strings import make_strings
+from kws.data.protocols import SPLITS
+from kws.data.transcripts import load_transcripts
+from kws.decoding.transcribe import transcribe
+from kws.files import cache_dir, write_text
+from kws.text.alphabet import Alphabet
+from kws.text.word_errors import word_errors
+from kws.training.loop import begin, training_steps
+from kws.training.recipe import load_recipe
+from kws.training.recognizer_run import transcription_objective
+
+SEARCHES = {"greedy": (1, 0.0), "beam of 5": (5, 0.0), "beam of 5, joint with CTC": (5, 0.3)}
+COUNTS = ("substitutions", "deletions", "insertions", "words")
+
+
+def main() -> None:
+    """Train, search, print."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n")[0])
+    parser.add_argument("--steps", type=int, default=800)
+    parser.add_argument("--seeds", type=int, default=4)
+    parser.add_argument("--keep", type=Path, help="where to keep the counts of each seed")
+    options = parser.parse_args()
+    torch.set_num_threads(1)
+    folder = make_strings(cache_dir() / "course-strings")
+    training, validation, testing = (load_transcripts(folder, split) for split in SPLITS)
+    alphabet = Alphabet.of(training.texts)
+
+    def counted(seed: int) -> dict[str, list[int]]:
+        overrides = [f"train.total_steps={options.steps}", f"train.seed={seed}"]
+        recipe = load_recipe("speech-to-text", overrides)
+        learned = transcription_objective(recipe, training, validation, torch.device("cpu"))
+        with TemporaryDirectory() as folder:
+            for _ in tqdm(training_steps(begin(learned, folder)), total=options.steps):
+                pass
+        found = {}
+        for name, (width, weight) in SEARCHES.items():
+            texts = transcribe(
+                learned.model, testing.mels, alphabet,
+                width=width, ctc_weight=weight, longest=LONGEST,
+            )  # fmt: skip
+            errors = word_errors(testing.texts, texts)
+            found[name] = [getattr(errors, kind) for kind in COUNTS]
+        return found
+
+    def kept(seed: int) -> dict[str, list[int]]:
+        if not options.keep:
+            return counted(seed)
+        path = options.keep / f"searches-{options.steps}-seed{seed}.json"
+        if not path.exists():
+            write_text(path, json.dumps(counted(seed)))
+        return json.loads(path.read_text())
+
+    seeds = [kept(seed) for seed in range(options.seeds)]
+    sums = {
+        name: [sum(row) for row in zip(*(each[name] for each in seeds), strict=True)]
+        for name in SEARCHES
+    }
+    print(f"{testing.describe()}; {options.seeds} seeds")
+    print_table(
+        ["search", "WER", "S", "D", "I", "words"],
+        [[name, f"{sum(row[:3]) / row[3]:.1%}", *row] for name, row in sums.items()],
+    )
+    finish({"steps": options.steps, "seeds": seeds, "sums": sums})
+
+
+if __name__ == "__main__":
+    main()
