@@ -44,9 +44,13 @@ def read_blocks(
     """`read_samples` in blocks of `size` samples of the file; damage is noticed when it is met."""
     path = Path(path)
     file = open_audio(path)
-    if not resample:
-        refuse_other_rates(path, file.samplerate, file.channels)
-    return at_sample_rate(_decode(file, path, size), file.samplerate)
+    rate, channels = file.samplerate, file.channels
+    if not resample and (rate, channels) != (SAMPLE_RATE, 1):
+        raise UsageError(
+            f"{path}: {rate} Hz with {channels} channel{'s' * (channels > 1)}, "
+            f"expected {SAMPLE_RATE} Hz mono: convert it, or let it be resampled (--resample)"
+        )
+    return at_sample_rate(_decode(file, path, size), rate)
 
 
 def at_sample_rate(blocks: Iterator[np.ndarray], rate: int) -> Iterator[np.ndarray]:
@@ -105,15 +109,6 @@ def _quiet() -> Iterator[None]:
         finally:
             os.dup2(stderr, 2)
             os.close(stderr)
-
-
-def refuse_other_rates(path: Path, rate: int, channels: int) -> None:
-    """UsageError unless a recording is 16 kHz mono."""
-    if rate != SAMPLE_RATE or channels != 1:
-        raise UsageError(
-            f"{path}: {rate} Hz with {channels} channel{'s' * (channels > 1)}, expected "
-            f"{SAMPLE_RATE} Hz mono: convert it, or let it be resampled (--resample)"
-        )
 
 
 def mixed(samples: np.ndarray, path: object) -> Float[np.ndarray, "N"]:

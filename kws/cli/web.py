@@ -49,10 +49,10 @@ def web(
 
     from kws.data.own_words import spare_corpus
     from kws.data.speech_commands import load_speech_commands
+    from kws.inference import web_page
     from kws.inference.torch_stream import TorchStream
-    from kws.inference.web_page import serve as serve_page
-    from kws.inference.web_page import write_page
     from kws.training.batches import Batch
+    from kws.training.checkpoint import SHIPPED as CARDS
     from kws.training.checkpoint import load_model, require_kind
     from kws.training.new_head import embed
 
@@ -70,7 +70,10 @@ def web(
     words = [split.names[row].partition("/")[0] for row in rows]
     features = trained.features(split.waveforms(rows))
     clips = Batch(features=features, valid=None, labels=split.labels[rows], index=rows)
-    folder = write_page(
+    measured = folder_of(run) / "evaluation-stream.json"  # by kws evaluate --stream
+    if run == SHIPPED:
+        measured = CARDS[run.name].with_suffix(".md")
+    folder = web_page.write_page(
         out,
         trained.model,
         trained.labels,
@@ -79,19 +82,10 @@ def web(
         mel_features=kind != "mfcc",
         runtime=runtime,
         others=(words, embed(trained.model, [clips])),
-        measured=_measured(run),
+        measured=measured.read_text(encoding="utf-8") if measured.is_file() else "",
         has_state=kind == "log_mel" and TorchStream(trained).step_frames > 0,
     )
     size = sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
     print(f"written: {folder}, {size / 1e6:.1f} MB, with the model {run}")
     if serve:
-        serve_page(folder, port)
-
-
-def _measured(run: Path) -> str:
-    """Measurements of the streaming run from `kws evaluate --stream`, or from our model card."""
-    from kws.training.checkpoint import SHIPPED as CARDS
-
-    card = CARDS[run.name].with_suffix(".md") if run == SHIPPED else None
-    found = card or folder_of(run) / "evaluation-stream.json"
-    return found.read_text(encoding="utf-8") if found.is_file() else ""
+        web_page.serve(folder, port)
