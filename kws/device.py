@@ -29,8 +29,7 @@ def choose_device(wanted: str = "auto") -> torch.device:
 
     "auto" asks the environment variable KWS_DEVICE, and where that is not set takes CUDA if it is
     there, else the CPU. MPS (Apple's GPUs) is taken where it is asked for: it has no float64, and
-    not all that some models need. Raises UsageError: what is asked for is absent, or the name is
-    unknown.
+    not all that some models need. Raises UsageError: what is asked for is absent or unknown.
     """
     source = "device"
     if wanted == "auto" and os.environ.get("KWS_DEVICE"):

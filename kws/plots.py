@@ -194,8 +194,7 @@ def class_balance(counts: Mapping[str, Mapping[str, int]], *, title: str = "") -
 def recall(scores: Sequence[ClassScore], overall: Proportion, *, title: str = "") -> Figure:
     """Recall of every class, beside the accuracy over all classes.
 
-    Of more than 40 classes, the 40 with the lowest recall, lowest first. Classes without an example
-    are left out.
+    Of more than 40 classes, the 40 with the lowest recall, lowest first; none without an example.
     """
     shown = [score for score in scores if score.recall.n]
     if len(shown) > MOST_CELLS:

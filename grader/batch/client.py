@@ -131,8 +131,7 @@ class _Process:
 class Evaluator:
     """An evaluator process, started by the first job or by `start`; a fresh one after each fault.
 
-    A context manager. Threads share the process; one with a fault gets no more jobs, and ends after
-    its last.
+    A context manager. Threads share the process; one with a fault gets no more jobs.
 
     Args:
         required: tier of isolation, as `--require-isolation` has it.

@@ -8,12 +8,10 @@ for a refusal. Then each byte carries a socket (SCM_RIGHTS): one JSON line is th
 answer (`grader.batch.job`).
 
 Jobs are graded concurrently, each in a fork, so that memory stays constant. A fork that dies or
-times out is reported as a fault. A fork ends when its client closes the socket, and everything when
-stdin closes.
+times out is reported as a fault. A fork ends with its client's socket, everything with stdin.
 
 Hidden recordings, our results and the recognizer of an assignment are also made in a fork
-(`prepare`). Its jobs wait, and get {"doing": words} if that takes long; jobs of other assignments
-do not wait.
+(`prepare`). Its jobs wait, and get {"doing": words} if that takes long; others do not.
 """
 
 import argparse

@@ -23,8 +23,7 @@ class Attack:
     # what it gains where it works. "points": a check of the wrong answer passes. "secret": SECRET
     # shows up in the result. "inputs": numbers that a check asked with do, behind the word LEAK.
     # "file": TARGET exists afterwards. "network": the listener at PORT or SOCKET gets a message.
-    # "halt": the grader dies, hangs, or loses the honest answers' points. "flood": a result too
-    # large to keep
+    # "halt": the grader dies, hangs, or loses honest points. "flood": a result too large
     goal: str
     payload: str = "pass"  # statements that run whenever `attend` is called, with q, k, v at hand
     returns: str = "0 * q"  # the expression that `attend` returns afterwards

@@ -1,8 +1,7 @@
 """Write the reference results of the visible checks: ours, and those of every known mistake.
 
 kws/course/aNN_slug/goldens.json is generated from the solution, the planted mistakes and the
-contract by `grader release`; `--check` reports a stale one. It contains numbers and questions, no
-code.
+contract by `grader release`; `--check` reports a stale one. It has numbers and questions alone.
 """
 
 import json

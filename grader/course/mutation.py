@@ -4,8 +4,7 @@
 
 A mutant survives if all trials of its task (`kws.course`) give the results that our own answer
 gives. The visible checks compare with the released goldens, the hidden ones with our answers on
-hidden sizes. Mutants that no input can distinguish from the original are listed in
-equivalent_mutants.toml, each with the reason.
+hidden sizes. equivalent_mutants.toml lists, with reasons, those that no input can distinguish.
 
 With --named: how many planted mistakes get their own question when applied to other code (the
 alternatives, where the edits fit) and, by the hidden checks, at other sizes and seeds.

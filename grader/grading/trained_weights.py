@@ -1,7 +1,6 @@
 """Load submitted weights into a model, or stop with a reason.
 
-Reading safetensors runs no code. Only dtypes of the course's models are accepted, no NaN and no
-infinity.
+Reading safetensors runs no code. Only dtypes of the course's models and finite numbers pass.
 """
 
 from collections.abc import Mapping

@@ -1,7 +1,6 @@
 """Read and repair any submission into a `Submission`; nothing of it runs.
 
-Correct work survives damage by editors, downloads and mail programs; every repair is reported to
-the student.
+Correct work survives damage by editors, downloads and mail programs; a report names each repair.
 """
 
 from grader.submission.reading import read_submissions

@@ -59,8 +59,7 @@ def add_noise(
 
     s is uniform, and the volume v uniform in 0 … max_volume; or, with `ratio_db` (lowest, highest),
     v is such that the ratio of the example's power to the noise's is uniform in dB between them: a
-    silent example then stays so. Noise shorter than N is repeated; without noise (M = 0) nothing
-    changes.
+    silent example then stays so. Noise shorter than N is repeated; none (M = 0) changes nothing.
     """
     _at_least_zero(max_volume=max_volume)
     _fraction(probability=probability)

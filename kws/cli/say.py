@@ -22,8 +22,7 @@ def say(
 ) -> None:
     """Say a text with a FastSpeech of our own and Griffin-Lim: 16 kHz, mono, 16 bits.
 
-    Without --run the model is trained once, in about two minutes, on phrases of the embedded speech
-    engine.
+    Without --run a model is trained once, in two minutes or so, on phrases of the embedded engine.
     """
     from kws.audio.recordings import SAMPLE_RATE
     from kws.data.embedded.phrases import check_text

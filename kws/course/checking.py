@@ -231,6 +231,8 @@ def _door(error: BaseException) -> str:
     """A question where known weights did not get into the module, or a gradient is lost."""
     if "in-place operation" in str(error) or "inplace operation" in str(error):
         return "is a tensor that needs a gradient changed in place (+=, x[...] = ..., fill_)?"
+    if "same dtype" in str(error):
+        return "two tensors have different dtypes: is one cast to the other's, with .to(x)?"
     names = [frame.name for frame in traceback.extract_tb(error.__traceback__)]
     doors = [name for name in names if name.startswith("load_") and name != "load_state_dict"]
     return f"does {doors[-1]} match your module? You may change that function" if doors else ""

@@ -4,6 +4,7 @@ The reference is the value itself, or a record of it that reveals no code: its s
 numbers, only random projections (`Record.of`), which change with any wrong element.
 """
 
+import itertools
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -132,6 +133,8 @@ class Record:
         """The distance between numbers, or tensors of one shape; infinite for other records."""
         if {type(self.content), type(other.content)} <= {int, float}:
             return abs(self.content - other.content)
+        if isinstance(self.content, list) and isinstance(other.content, list) and not self.shape:
+            return sum(a != b for a, b in itertools.zip_longest(self.content, other.content))
         same_form = (self.kind, self.shape) == (other.kind, other.shape)
         if self.shape is None or not same_form or self.odd != other.odd:
             return 0.0 if self == other else math.inf

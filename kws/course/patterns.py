@@ -51,7 +51,7 @@ def find_factor(got: Sequence[float], right: Sequence[float], ones: Sequence[flo
     a, b, one = (torch.tensor(x, dtype=torch.float64) for x in (got, right, ones))
     allowed = 1e-4 * float(b.abs().max())
     factor = float(a @ b / (b @ b).clamp(min=1e-30))
-    if float((a - factor * b).abs().max()) <= allowed:
+    if float((a - factor * b).abs().max()) <= allowed and f"{factor:.4g}" != "1":
         return f"all are {factor:.4g} times the right ones" if factor else "all are 0"
     off = float((a - b) @ one / (one @ one))
     if float((a - b - off * one).abs().max()) <= allowed:
@@ -61,8 +61,7 @@ def find_factor(got: Sequence[float], right: Sequence[float], ones: Sequence[flo
 
 def find_times(got: Any, right: Any) -> str:
     """Whether a number is a simple fraction of the right one, or so many times it; "" if not."""
-    numbers = {type(got), type(right)} <= {int, float}
-    if not numbers or not (abs(got) < 1e15 and 0 < abs(right) < 1e15):
+    if not ({type(got), type(right)} <= {int, float} and abs(got) < 1e15 > abs(right) > 0):
         return ""
     times = Fraction(got / right).limit_denominator(9)
     near = abs(got - times * right) <= 1e-5 * abs(right) and times not in (0, 1)

@@ -101,8 +101,7 @@ class FrameSplit:
         """Every utterance once, whole, in batches of similar length: mel, valid, labels, index.
 
         A batch has at most `max_frames_per_batch` frames including padding, or one longer
-        utterance. Without a generator the longest come first; a CPU generator draws neighbors and
-        order.
+        utterance. Without a generator the longest come first; a CPU generator draws their order.
         """
         for index in self.buckets(max_frames_per_batch, generator=generator):
             own_index = index.to(self.labels.device)

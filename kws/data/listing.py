@@ -220,8 +220,7 @@ def check_listing(listing: Listing, protocol: Protocol) -> None:
     """Refuse a folder that does not fit `protocol`.
 
     Raises UsageError for a word folder without a label, for wanted words without a clip, for
-    another archive than the protocol's, and for an official archive with other than its official
-    counts.
+    another archive than the protocol's, and for an official one with other than its counts.
     """
     root, words = listing.root, listing.words
     special = {SILENCE_FOLDER, UNKNOWN_FOLDER} & set(words)

@@ -8,8 +8,7 @@ dealt out: a tenth to validation, the next tenth to testing, one of them at leas
 speakers cannot fill three splits: then each word's recordings are dealt out in the same way, with
 a warning, because a model is measured on voices that it knows.
 
-What is not there comes from the embedded corpus: other words for `_unknown_`, noise for
-`_silence_`.
+What is not there comes from the embedded corpus: other words and noise.
 """
 
 import random

@@ -43,8 +43,7 @@ class Protocol:
 
     `labels` is the order of the classifier's outputs. Words in `left_out` are not used at all. Any
     other word outside `words` is material for `unknown_label`, or an error where there is none.
-    `expected_counts` are what each split of the official archive must come to, silence and unknown
-    included.
+    `expected_counts` are those of each split of the official archive, silence and unknown, too.
     """
 
     name: str

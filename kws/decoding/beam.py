@@ -30,8 +30,7 @@ def beam_search(
 
     `step` gives scores that are added up: log-probabilities. A text is kept as it ends, and never
     continued; one that did not end within `longest` symbols counts where none ended. The search
-    goes on while a living text could still come out ahead. Raises UsageError: `width` or `longest`
-    is below 1.
+    goes on while a living text could come out ahead. Raises UsageError: `width` or `longest` < 1.
     """
     if width < 1:
         raise UsageError(f"a beam of width {width} is empty: choose 1 or more")

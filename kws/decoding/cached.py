@@ -21,8 +21,7 @@ from kws.models.speech_transformer import SpeechTransformer
 class CachedDecoder:
     """A `Step`, (B, U) symbols -> (B, V) logits of the next, for texts that grow by one symbol.
 
-    A call continues texts of the last one: in any order, some several times, some not at all, as a
-    beam does.
+    A call continues texts of the last one: in any order, some several times, some not at all.
 
     Args:
         model: in evaluation mode.

@@ -1,8 +1,7 @@
 """A model's attention weights, recorded while it computes its prediction.
 
 Every layer that averages with weights (attention, attention pooling) has a method `weights` with
-the projections of its `forward`. A hook calls it with the input of `forward`: there is no second
-forward path.
+the projections of its `forward`. A hook calls it with the input of `forward`.
 
 Shape letters: B batch   T frames   F features   H heads   Q queries   K keys, tokens
 """

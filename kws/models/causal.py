@@ -5,8 +5,7 @@
 Nothing waits for what comes later, and what is needed of the past is the state: two frames in front
 of each convolution, what `encode` keeps, and the last `window` outputs of it, over which attention
 pools as over a clip. A step is as many frames as the poolings join, three by default. Whatever
-pieces a recording comes in, its logits are those of the whole; those of a clip are the last ones of
-its steps.
+pieces a recording comes in, its logits are those of the whole; a clip's are those of its last step.
 
 In a stream the state never restarts. In training `carry` of the clips therefore begin in the state
 that another clip of the batch has left.

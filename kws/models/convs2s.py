@@ -4,8 +4,7 @@
 
 Source: Gehring et al. 2017, "Convolutional Sequence to Sequence Learning", sections 3.1, 3.2, 3.5
 (https://arxiv.org/abs/1705.03122): the gated linear unit of Dauphin et al., residual connections
-whose sum is scaled by √½ to keep its variance, and weights drawn so that a block keeps that of
-its input.
+whose sum is scaled by √½ to keep its variance, and weights drawn so that a block does, too.
 Deviations: frames of a spectrogram in place of words, all blocks of one width, no weight
 normalization. The report that tried it on keywords does not state its sizes: these are ours.
 

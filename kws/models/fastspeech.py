@@ -72,8 +72,7 @@ class FastSpeech(nn.Module):
         """Log-mels (natural logarithm), their valid frames, and predicted ln(frames + 1).
 
         `phonemes` are pairs (symbol, stress). Without `durations` the predicted ones are used,
-        `pace` times as long. Raises ValueError: no phonemes; more phonemes or frames than
-        positions.
+        `pace` times as long. Raises ValueError: no phonemes, or more than positions.
         """
         if not phonemes.shape[1]:
             raise ValueError("0 phonemes: a text needs at least one")

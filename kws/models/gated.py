@@ -30,8 +30,7 @@ class GatedCrnnConfig:
 
     num_classes: Size = 12  # number of logits, over both networks
     num_features: Size = 40  # frequency bands of the input
-    # labels that are the gate's to tell, the first ones: silence and unknown (not of kaggle-12,
-    # which has them last)
+    # the gate's labels, the first ones: silence and unknown (not for kaggle-12: there the last)
     num_outside: Size = 2
     channels: tuple[Size, ...] = CRNN_SMALL.channels  # output channels of each convolution
     # (bands, frames) of the pooling after each convolution

@@ -17,8 +17,7 @@ def regulate(
     """Repeat vector i as often as its duration; y is zero in the padding, `valid` its mask.
 
     T is the longest sum of durations. A duration of 0 leaves its phoneme out. The gradient of a
-    vector is the sum of the gradients of its copies. Raises ValueError: a negative duration, or no
-    frame at all.
+    vector is the sum of those of its copies. Raises ValueError: a negative duration, no frame.
     """
     if bool((durations < 0).any()):
         raise ValueError("a duration is negative")

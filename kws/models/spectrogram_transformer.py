@@ -34,8 +34,7 @@ class SpectrogramTransformerConfig:
     num_frames: Size = 101  # frames of the longest input, for which there are positions
     patch: tuple[Size, Size] = (32, 8)  # bands and frames of a patch
     stride: tuple[Size, Size] = (32, 8)  # bands and frames from one patch to the next
-    # "grid", a vector for each place (AST), or "split", one for the row and one for the column
-    # (PaSST)
+    # "grid", a vector for each place (AST), or "split", one for row and one for column (PaSST)
     positions: str = "grid"
     # a second token beside the class token; the classifier reads the mean of both
     distilled: bool = False

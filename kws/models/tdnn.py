@@ -52,8 +52,7 @@ def statistics_pool(
 class TdnnLayer(nn.Module):
     """Conv1d over time → MaskedBatchNorm → ReLU; as many frames go out as come in.
 
-    k · in · out + 3 · out parameters, k = `kernel_size`. Raises ValueError if `kernel_size` is
-    even.
+    k · in · out + 3 · out parameters, k = `kernel_size`. Raises ValueError if it is even.
     """
 
     def __init__(self, d_in: int, d_out: int, kernel_size: int, dilation: int = 1):

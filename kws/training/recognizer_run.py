@@ -116,8 +116,7 @@ def transcription_objective(
 ) -> TranscriptionObjective:
     """What a recognizer with fresh weights learns, on the device.
 
-    Raises UsageError: a recipe of something else; a validation text has a letter that no training
-    text has.
+    Raises UsageError: a recipe of something else; a validation text has a letter that no other has.
     """
     require_task(recipe, PROTOCOL, "speech-to-text")
     alphabet = Alphabet.of(train.texts)

@@ -4,8 +4,7 @@
     finish(run)
 
 The phrases are those of assignment 8. Validation uses other phrases of the training words; phrases
-of words that are in no training phrase are left for `kws evaluate`. The labels of a checkpoint are
-the phonemes.
+of words in no training phrase are left for `kws evaluate`. A checkpoint's labels are phonemes.
 """
 
 import hashlib

@@ -2,8 +2,7 @@
 
 The four training voices speak new clips, generated from the secret seed. The submitted model
 returns codes, decoded mels and logits; sampling, counting and recognition run in the grader. The
-prior predicts one code at a time and gets only the codes before it, so that it cannot see its
-target.
+prior predicts one code at a time and gets only the codes before it.
 
 Shape letters: n clips   T frames   F mel bands   t codes   K codes to choose from
 """

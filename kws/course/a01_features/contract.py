@@ -85,7 +85,8 @@ def frame_values(draw, B, N, W, hop, frame):
     for samples, step in ((N, hop), (even, hop), (short, hop), (N, W + 1)):
         what = f"frame of a waveform ({B}, {samples}), length {W}, hop {step},"
         yield what, frame(x[:, :samples].clone(), W, step)
-    yield "the dtype of frames in float64", dtype(frame(x.double(), W, hop))
+    kinds = torch.float64, torch.float32
+    yield "the dtypes of frames of both", [dtype(frame(x.to(kind), W, hop)) for kind in kinds]
     frame(x, W, hop)
     yield "the waveform after the call", x
 

@@ -1,7 +1,6 @@
 """The contract of assignment 3: batches, pooling, a schedule, a model, training, evaluation.
 
-Shape letters: B utterances   T frames   F mel bands   D features   C speakers   W warm-up steps
-S steps
+Shape letters: B utterances   T frames   F mel bands   D features   C speakers   W, S steps
 """
 
 from typing import Any

@@ -3,8 +3,7 @@
 espeak-ng is GPL-3. It is loaded here and nowhere else: text goes in, samples come out.
 Standard input: one JSON object, `{"library": PATH, "voice": NAME, "seed": INT, "events":
 BOOL, "utterances": [{"text": TEXT, "rate": WORDS_PER_MINUTE, "pitch": 0..99, "range": 0..99},
-...]}`. The engine's data lie in the working directory, because the library refuses long paths but
-not ".".
+...]}`. The engine's data lie in the working directory: the library refuses long paths.
 Standard output: for each utterance a little-endian uint32, the number of samples, and then these
 samples as int16 at 22,050 Hz. With "events" there follow another uint32, a number of bytes, and as
 many bytes of JSON: `[[KIND, SAMPLE, PHONEME], ...]`, where KIND is "word", "phoneme" or "end" and
