@@ -1220,9 +1220,9 @@ print(f"{'reference':53}{sum(map(len, some.texts)) / len(some):12.1f}")
 # | beam of 5 | 5.5 % | 17 | 50 | 2 |
 # | beam of 5, joint with CTC | **3.3 %** | 29 | 12 | 0 |
 #
-# **Think:** the plain beam finds texts with a *higher* probability under the model. Why are they not
-# better in this table? And what does the length weight of 0.5 do above? Look at the deletions and
-# the insertions.
+# **Think:** the plain beam finds texts with a *higher* probability under the model. Why are they
+# not better in this table? And what does the length weight of 0.5 do above? Look at the deletions
+# and the insertions.
 #
 # <details><summary>An answer</summary>
 #
