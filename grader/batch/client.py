@@ -131,11 +131,8 @@ class _Process:
 class Evaluator:
     """An evaluator process, started by the first job or by `start`; a fresh one after each fault.
 
-    A context manager. Threads share the process; one with a fault gets no more jobs.
-
-    Args:
-        required: tier of isolation, as `--require-isolation` has it.
-        environ: the secret seed, where it is not to be the one that our own environment names.
+    A context manager. Threads share the process; one with a fault gets no more jobs, and ends after
+    its last. `required` is a tier of isolation; `environ` may name another secret seed than ours.
     """
 
     def __init__(self, required: str | None = None, environ: Mapping[str, str] | None = None):

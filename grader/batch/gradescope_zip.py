@@ -39,12 +39,10 @@ def write_zip(
 ) -> list[str]:
     """Write the zip to `out`; returns the names in it. The same tree gives the same bytes.
 
-    Args:
-        assignment: to grade, that one alone: Gradescope adds up all points of a result.
-        required: tier of isolation below which nothing is graded; the result has the reason.
-        torch_index: where pip finds torch's CPU builds, if not where uv looks for them.
-        marks: CSV with the points of written answers, by the students' addresses or numbers.
-        environ: the secret seed that it names goes into the zip, which students never see.
+    One `assignment` alone: Gradescope adds up all points of a result. Below the tier of isolation
+    `required` nothing is graded, and the result has the reason. `torch_index` is where pip finds
+    torch's CPU builds; `marks` a CSV with the points of written answers, by addresses or numbers;
+    the secret seed that `environ` names goes into the zip, which students never see.
     """
     options = f"--assignment {get_assignment(assignment).number}"
     from grader.authoring.build import written_questions  # these import torch

@@ -263,16 +263,9 @@ class Store:
     ) -> list[Path]:
         """Write everything that is made of the reports; returns the files for the staff.
 
-        Args:
-            remarks: on student and assignment.
-            missing: student -> name, of those who handed in nothing.
-            names: student -> name, where one is known.
-            unread: student -> why nothing of what was handed in could be graded.
-            sources: student -> name of what was handed in, as a download has it.
-            columns: assignment -> column of Canvas that has its grades.
-            when: student -> assignment -> ISO date of handing in.
-            similar: pairs of similar hand-ins.
-            book: address of the course's site, for students' pages.
+        `remarks`, `missing`, `names` and `unread` are those of `gradebook`. `sources`: student ->
+        name of what was handed in, as a download has it. `columns`: assignment -> column of Canvas
+        with its grades. `when`: student -> assignment -> ISO date. `book`: address of the site.
         """
         reports = self.whole(self.reports())
         self.pageless = {}

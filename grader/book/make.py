@@ -37,13 +37,9 @@ LEFT_OUT = "# Left out here, as it repeats {}; the kit has it."
 def main(out: Path, sphinx: Path, reference: Path) -> Path:
     """Build the book in the folder `out`; the site is `out/html`.
 
-    Args:
-        out: for the site and what it is made of; what an earlier call left is replaced.
-        sphinx: the Python of the environment that has Sphinx.
-        reference: where notebooks that were run are, or will be; `make course` makes such a folder.
-
-    Raises:
-        UsageError: Sphinx complains, a link is broken, or a page contains a secret.
+    What an earlier call left there is replaced. `sphinx` is the Python of the environment that has
+    Sphinx, `reference` the folder of notebooks that were run, as `make course` makes it. Raises
+    UsageError if Sphinx complains, a link is broken, or a page contains a secret.
     """
     executed = {}
     for assignment in ASSIGNMENTS.values():

@@ -6,9 +6,6 @@ pytest is the evaluator: it has expected values and hidden data, and never runs 
 which `grader/conftest.py` calls in a process of `grader.sandbox`. A check is recorded by what it
 raised, not by what pytest reports. Exit code: 0 if all points were earned, 1 if not, 2 and above if
 the run failed.
-
-The hooks at the end of this file make the plugin `Grading` from the command line; `in_process.py`
-makes its own.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -52,12 +49,8 @@ class Attempt:
 class Grading:
     """The pytest plugin of one grading run. `reports` are there when the session has finished.
 
-    Args:
-        run: what is graded.
-        options: of the command line, which name the files to write; None writes none.
-        printer: shows each check as it ends; None prints nothing.
-        closing: what ends with the session.
-        marks: question -> mark of a written answer.
+    `options` name the files to write, `printer` shows each check as it ends (None: neither);
+    `closing` ends with the session; `marks`: question -> mark of a written answer.
     """
 
     def __init__(

@@ -40,13 +40,9 @@ def gradebook(
 
     The score of a report with open points is empty, not 0; the points so far have their own column.
 
-    Args:
-        remarks: on student and assignment ("late by 2 h"), for a column of their own.
-        missing: student -> name, of those who handed in nothing: a line without points each.
-        names: student -> name, for a column of their own.
-        unread: student -> why nothing of what was handed in could be graded: a line without points,
-            for a person.
-        grades: what the rules of the course make of a report, for five columns more.
+    `remarks` on student and assignment ("late by 2 h") and `names`, student -> name, have a column
+    each; `missing`, student -> name, and `unread`, student -> why nothing could be graded, a line
+    without points each; `grades`, what the course's rules make of a report, five columns.
     """
     reports = sorted(reports, key=_key)
     named = {**(names or {}), **(missing or {})}

@@ -23,7 +23,8 @@ LOSSES: Mapping[str, Callable[..., Tensor]] = {
 
 def observe(module: nn.Module, args: Sequence[Any], flat: int | None) -> tuple[Any, int, int]:
     """Call once: output, self-attentions, repeated ones; with the attention `flat` made even."""
-    operators = Operators(module, tensors_of(args), flat)
+    tensors = [leaf for leaf in tree_leaves(args) if isinstance(leaf, Tensor)]
+    operators = Operators(module, tensors, flat)
     with operators:
         output = module(*args)
     return output, operators.attentions, operators.repeated
@@ -92,7 +93,3 @@ def _own(module: nn.Module, kind: str) -> list[tuple[str, Any]]:
 
 def _joined(path: str, name: str) -> str:
     return f"{path}.{name}" if path else name
-
-
-def tensors_of(*values: Any) -> list[Tensor]:
-    return [leaf for leaf in tree_leaves(values) if isinstance(leaf, Tensor)]

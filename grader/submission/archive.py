@@ -140,7 +140,9 @@ class Collected:
         if data.count(LISTED) > self.listed:
             raise zipfile.BadZipFile("its table of contents alone would fill the memory")
         with zipfile.ZipFile(io.BytesIO(data)) as archive:
-            listed = sorted(archive.infolist(), key=_notebooks_first)
+            listed = sorted(archive.infolist(), key=lambda entry: entry.filename)
+            # notebooks first, so that no other file uses up the limits
+            listed.sort(key=lambda entry: not entry.filename.lower().endswith(".ipynb"))
             self.listed -= len(listed)
             for entry in listed:
                 path = _inside(entry.filename)
@@ -236,11 +238,6 @@ def _walk(found: Collected, root: Path) -> Iterable[Path]:
             folders.clear()
         for name in sorted(names):
             yield Path(folder, name)
-
-
-def _notebooks_first(entry: zipfile.ZipInfo) -> tuple[bool, str]:
-    """Sort so that no other file uses up the limits."""
-    return not entry.filename.lower().endswith(".ipynb"), entry.filename
 
 
 def _inside(name: str) -> PurePosixPath:

@@ -5,8 +5,11 @@ libsndfile does the reading (wav, flac ...).
 Shape letters: N samples
 """
 
+import os
 from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
+from threading import Lock
 from typing import BinaryIO
 
 import numpy as np
@@ -19,6 +22,8 @@ from kws.errors import UsageError
 READ_BLOCK = 1 << 20  # samples of each channel decoded at a time
 LFS_POINTER = b"version https://git-lfs"
 STREAMED = 0xFFFFFFFF  # size of the data chunk in a wav that was written to a pipe: unknown
+SILENT = (b"RIFF", b"fLaC", b"OggS")  # beginnings of files whose decoders print nothing
+STDERR = Lock()
 
 
 def read_samples(path: str | Path, *, resample: bool = False) -> Float[np.ndarray, "N"]:
@@ -39,13 +44,13 @@ def read_blocks(
     """`read_samples` in blocks of `size` samples of the file; damage is noticed when it is met."""
     path = Path(path)
     file = open_audio(path)
-    if not resample:
-        try:
-            refuse_other_rates(path, file.samplerate, file.channels)
-        except UsageError:
-            file.close()
-            raise
-    return at_sample_rate(_decode(file, path, size), file.samplerate)
+    rate, channels = file.samplerate, file.channels
+    if not resample and (rate, channels) != (SAMPLE_RATE, 1):
+        raise UsageError(
+            f"{path}: {rate} Hz with {channels} channel{'s' * (channels > 1)}, "
+            f"expected {SAMPLE_RATE} Hz mono: convert it, or let it be resampled (--resample)"
+        )
+    return at_sample_rate(_decode(file, path, size), rate)
 
 
 def at_sample_rate(blocks: Iterator[np.ndarray], rate: int) -> Iterator[np.ndarray]:
@@ -63,11 +68,11 @@ def _decode(file: soundfile.SoundFile, path: Path, size: int) -> Iterator[np.nda
     with file:
         while True:
             try:
-                samples = file.read(size, "float32", always_2d=True)
-            except soundfile.LibsndfileError as error:
+                with _quiet() if file.format == "MP3" else nullcontext():
+                    samples = file.read(size, "float32", always_2d=True)
+            except soundfile.LibsndfileError:
                 raise UsageError(
-                    f"{path}: damaged or cut short ({error.error_string}): "
-                    "copy or download it again"
+                    f"{path}: damaged or cut short: copy or download it again"
                 ) from None
             if not len(samples):
                 break
@@ -84,24 +89,26 @@ def _decode(file: soundfile.SoundFile, path: Path, size: int) -> Iterator[np.nda
 
 def open_audio(path: Path) -> soundfile.SoundFile:
     """The recording, opened; UsageError, naming it, for what is not one or is cut short."""
-    _refuse_broken(path)
+    head = _refuse_broken(path)
     try:
-        return soundfile.SoundFile(path)
-    except soundfile.LibsndfileError as error:
+        with nullcontext() if head[:4] in SILENT else _quiet():
+            return soundfile.SoundFile(path)
+    except soundfile.LibsndfileError:
         path.open("rb").close()  # a file that may not be opened raises its own OSError
-        raise UsageError(
-            f"{path}: not audio that can be read ({error.error_string.rstrip('.')}): "
-            "convert it to wav or flac"
-        ) from None
+        raise UsageError(f"{path}: not audio that can be read: convert it to wav or flac") from None
 
 
-def refuse_other_rates(path: Path, rate: int, channels: int) -> None:
-    """UsageError unless a recording is 16 kHz mono."""
-    if rate != SAMPLE_RATE or channels != 1:
-        raise UsageError(
-            f"{path}: {rate} Hz with {channels} channel{'s' * (channels > 1)}, expected "
-            f"{SAMPLE_RATE} Hz mono: convert it, or let it be resampled (--resample)"
-        )
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Nothing on stderr: libmpg123, the decoder of mp3, comments there on faults that we report."""
+    with STDERR, Path(os.devnull).open("wb") as nowhere:
+        stderr = os.dup(2)
+        os.dup2(nowhere.fileno(), 2)
+        try:
+            yield
+        finally:
+            os.dup2(stderr, 2)
+            os.close(stderr)
 
 
 def mixed(samples: np.ndarray, path: object) -> Float[np.ndarray, "N"]:
@@ -112,8 +119,8 @@ def mixed(samples: np.ndarray, path: object) -> Float[np.ndarray, "N"]:
     return np.ascontiguousarray(samples[:, 0]) if samples.shape[1] == 1 else samples.mean(1)
 
 
-def _refuse_broken(path: Path) -> None:
-    """Name faults that libsndfile reports as "format not recognized", or does not notice."""
+def _refuse_broken(path: Path) -> bytes:
+    """The first bytes; faults that libsndfile takes for another format, or overlooks, are named."""
     if path.is_dir():
         raise UsageError(f"{path}: a folder, expected an audio file: check the path")
     if not path.exists():
@@ -128,6 +135,7 @@ def _refuse_broken(path: Path) -> None:
             )
         if head[:4] == b"RIFF" and head[8:12] == b"WAVE":
             _refuse_cut_wav(path, file)
+    return head
 
 
 def _refuse_cut_wav(path: Path, file: BinaryIO) -> None:

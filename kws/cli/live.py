@@ -48,6 +48,7 @@ def listen(
 
     A microphone of any rate is converted; it listens until Ctrl-C.
     """
+    from kws.data.listing import AUDIO_SUFFIXES
     from kws.inference.detector import parse_trigger
     from kws.inference.streaming import ListeningTime
     from kws.inference.streaming import listen as spot
@@ -55,30 +56,37 @@ def listen(
     given = list(sources or ())
     only_run = len(given) == 1 and (Path(given[0]).is_dir() or given[0].endswith((".pt", ".onnx")))
     file = None if microphone or only_run or not given else given.pop()
-    if (file is None and not microphone) or len(given) > 1:
-        raise UsageError("kws listen reads one source at a time: give a FILE or --microphone")
+    recordings = [one for one in given if Path(one).suffix.lower() in AUDIO_SUFFIXES]
+    if (file is None and not microphone) or len(given) > 1 or recordings:
+        named = "".join(f"{one}: " for one in sources or ())
+        raise UsageError(f"{named}not one source to listen to: give one FILE, or --microphone")
     run = Path(given[0]) if given else SHIPPED
     if not microphone:
         refuse_given(context, "a file", "device_name")
-    if file is None or file == "-":
-        refuse_given(
-            context,
-            "the microphone, which is converted anyway" if microphone else "a pipe",
-            "resample",
-        )
+    if file in (None, "-"):
+        kind = "the microphone, which is converted anyway" if microphone else "a pipe"
+        refuse_given(context, kind, "resample")
     settings, spent = parse_trigger(trigger), ListeningTime()
     if (model := onnx_model(run, device)) is None:
         from kws.inference.torch_stream import TorchStream
 
         model = TorchStream(torch_model(run, device))
     with ExitStack() as stack:
-        blocks = source_of(stack, file, device_name, resample)
+        blocks, event = source_of(stack, file, device_name, resample), None
         try:
             for event in spot(model, blocks, settings, newest=microphone, spent=spent):
                 print(line_of(event, as_json), flush=True)
         except KeyboardInterrupt:
             print(f"kws: interrupted after {spent}", file=sys.stderr)
             raise typer.Exit(INTERRUPTED) from None
+    if file == "-" and not spent.seconds:
+        raise UsageError("the pipe gave no samples: check the program that writes to it")
+    if event is None and (best := spent.highest):
+        print(
+            f"no word reached the threshold, {settings.threshold:g}, for long enough: the highest "
+            f"average was {best.score:.2f}, of {best.word}, at {best.time:.1f} s (--trigger)",
+            file=sys.stderr,
+        )
     print(spent, file=sys.stderr)
 
 

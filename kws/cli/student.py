@@ -158,19 +158,15 @@ def check(
         for note in notes:
             out.print(note)
         show(out, outcomes)
-        show_raised(out, raised)
+        for each in raised:
+            out.print(f"{mark_of('error')} {each.name}: {each.text}")
+            if each.where != each.name:
+                out.print(f"  {each.where}")
         everything += outcomes
         stopped = stopped or bool(raised)
     console().print(f"{summary(everything)}{points_done(everything)}")
     if stopped or not all(each.passed for each in everything):
         raise typer.Exit(NOT_ALL)
-
-
-def show_raised(out: "Console", raised: "Sequence[RaisedCell]") -> None:
-    for each in raised:
-        out.print(f"{mark_of('error')} {each.name}: {each.text}")
-        if each.where != each.name:
-            out.print(f"  {each.where}")
 
 
 @contextmanager

@@ -1,5 +1,6 @@
 """`kws web`: a page that listens, to put on a web server or to open here."""
 
+import sys
 from pathlib import Path
 from typing import Annotated
 
@@ -7,7 +8,7 @@ import typer
 
 from kws.cli import app
 from kws.cli.shared_options import SHIPPED, Run, folder_of, refuse_given
-from kws.errors import UsageError
+from kws.errors import UsageError, did_you_mean
 
 OTHERS_EVERY = 4  # of 1,120 clips of other words, one for the page
 
@@ -32,22 +33,29 @@ def web(
     OUT alone gets a page of the model of kws. The folder goes on any web server: browsers give the
     microphone to https and localhost.
     """
-    import torch
-
-    from kws.data.own_words import spare_corpus
-    from kws.data.speech_commands import load_speech_commands
-    from kws.inference.torch_stream import TorchStream
-    from kws.inference.web_page import serve as serve_page
-    from kws.inference.web_page import write_page
-    from kws.training.batches import Batch
-    from kws.training.checkpoint import load_model, require_kind
-    from kws.training.new_head import embed
-
     if not serve:
         refuse_given(context, "a page without --serve", "port")
     named = run == SHIPPED or run.suffix == ".pt" or (run / "best.pt").is_file()
     if out is None and not named:
+        near = did_you_mean(run.name, sorted(p.parent.name for p in run.parent.glob("*/best.pt")))
+        if not run.exists() and (near or not run.parent.is_dir()):
+            raise UsageError(
+                f"{run}: no such run{near}: correct it, or write kws web {SHIPPED} {run} for a "
+                "page of the model of kws"
+            )
         run, out = SHIPPED, run
+    out = out or folder_of(run) / "web"
+    import torch
+
+    from kws.data.own_words import spare_corpus
+    from kws.data.speech_commands import load_speech_commands
+    from kws.inference import web_page
+    from kws.inference.torch_stream import TorchStream
+    from kws.training.batches import Batch
+    from kws.training.checkpoint import SHIPPED as CARDS
+    from kws.training.checkpoint import load_model, require_kind
+    from kws.training.new_head import embed
+
     trained = load_model(run)
     require_kind(run, trained.task, "keywords")
     kind = trained.recipe.features.kind
@@ -56,36 +64,28 @@ def web(
             f"{run}: {trained.recipe.model.name} is too large for a page: train another recipe, "
             "such as keywords"
         )
+    print(f"making a page of the model {run} in {out}: it takes some seconds", file=sys.stderr)
     split = load_speech_commands(spare_corpus(), "embedded-35", "training")
     rows = torch.arange(0, len(split), OTHERS_EVERY)
+    words = [split.names[row].partition("/")[0] for row in rows]
     features = trained.features(split.waveforms(rows))
     clips = Batch(features=features, valid=None, labels=split.labels[rows], index=rows)
-    folder = write_page(
-        out or folder_of(run) / "web",
+    measured = folder_of(run) / "evaluation-stream.json"  # by kws evaluate --stream
+    if run == SHIPPED:
+        measured = CARDS[run.name].with_suffix(".md")
+    folder = web_page.write_page(
+        out,
         trained.model,
         trained.labels,
         trained.features,
         title=title,
         mel_features=kind != "mfcc",
         runtime=runtime,
-        others=(
-            [split.names[row].partition("/")[0] for row in rows],
-            embed(trained.model, [clips]),
-        ),
-        measured=_measured(Path(run)),
+        others=(words, embed(trained.model, [clips])),
+        measured=measured.read_text(encoding="utf-8") if measured.is_file() else "",
         has_state=kind == "log_mel" and TorchStream(trained).step_frames > 0,
     )
     size = sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
     print(f"written: {folder}, {size / 1e6:.1f} MB, with the model {run}")
     if serve:
-        serve_page(folder, port)
-
-
-def _measured(run: Path) -> str:
-    """Measurements of the streaming run from `kws evaluate --stream`, or from our model card."""
-    from kws.training.checkpoint import SHIPPED as CARDS
-
-    found = run / "evaluation-stream.json"
-    if run == SHIPPED:
-        found = CARDS[run.name].with_suffix(".md")
-    return found.read_text(encoding="utf-8") if found.is_file() else ""
+        web_page.serve(folder, port)

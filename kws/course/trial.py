@@ -269,8 +269,8 @@ class Golden:
 
     def usual(self, results: Sequence[Any]) -> str:
         """Questions (up to 3) of the mistakes that first differ where these results do."""
-        last = len(results) - 1
-        record = _record_of(results[-1])
+        last, value = len(results) - 1, results[-1]
+        record = raised(value) if isinstance(value, BaseException) else Record.of(value)
         shown = [
             one
             for one in self.mistakes
@@ -341,10 +341,6 @@ def _error_of(record: Record | None) -> str:
         return ""
     name = record.content.partition(":")[0]
     return record.content[:30] if name == "RuntimeError" else name
-
-
-def _record_of(value: Any) -> Record:
-    return raised(value) if isinstance(value, BaseException) else Record.of(value)
 
 
 def _is_result(record: Record, value: Any, rtol: float, atol: float) -> bool:

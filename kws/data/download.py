@@ -131,13 +131,6 @@ def require_space(out: Path, name: str, archive: Archive, have: int, whole: bool
         )
 
 
-def require_digest(path: Path, sha256: str) -> None:
-    if (found := sha256_of(path)) != sha256:
-        raise UsageError(
-            f"{path}: sha256 is {found}, expected {sha256}: remove it and run the command again"
-        )
-
-
 def expected_digest(name: str, given: str | None) -> str | None:
     """The SHA-256 of archive `name`, published or `given` as digits or a file; else UsageError."""
     published = ARCHIVES[name].sha256
@@ -190,8 +183,11 @@ def download(
     require_space(out, name, archive, have, whole=set(targets.values()) <= set(here))
     for part, target in targets.items():
         if target in here:
-            if archive.sha256 is not None:
-                require_digest(target, archive.sha256)
+            if archive.sha256 is not None and (found := sha256_of(target)) != archive.sha256:
+                raise UsageError(
+                    f"{target}: sha256 is {found}, expected {archive.sha256}: remove it and run "
+                    "the command again"
+                )
             continue
         options = {"num_bytes": archive.num_bytes, "retries": retries, "wait": wait}
         fetch(url + part, target, sha256=archive.sha256, **options)

@@ -161,15 +161,12 @@ def _place(
     decks = {True: _deck(rng, other, drawn), False: _deck(rng, wanted, drawn)}
     placed, at = [], SAMPLE_RATE
     while True:
-        at += round(SAMPLE_RATE * (0.5 + _gap(rng, max(0.0, gap - 0.5))))
+        beyond = min(rng.expovariate(1.0), LONGEST_GAP) * max(0.0, gap - 0.5)
+        at += round(SAMPLE_RATE * (0.5 + beyond))
         if at + 3 * CLIP_SAMPLES > minutes * 60 * SAMPLE_RATE:
             return placed
         placed.append(_Placed(file, at, next(decks[rng.random() < others])))
         at += CLIP_SAMPLES
-
-
-def _gap(rng: random.Random, mean: float) -> float:
-    return min(rng.expovariate(1.0), LONGEST_GAP) * mean
 
 
 def _deck(rng: random.Random, names: list[str], drawn: Counter[str]) -> Iterator[str]:

@@ -67,11 +67,6 @@ class Trigger:
         """
         return ",".join(f"{key}={value:g}" for key, value in asdict(self).items())
 
-    @property
-    def smoothed_hops(self) -> int:
-        """Posteriors in the average."""
-        return self.smooth_ms // self.hop_ms
-
 
 def parse_trigger(text: str) -> Trigger:
     """What the command line is given: some of the settings, the others by default.
@@ -126,12 +121,13 @@ class Detector:
         self.word = ""
         self.since = math.inf  # milliseconds: from when on the word has been at the threshold
         self.last = -math.inf
+        self.highest: Event | None = None  # average so far, whether reported or not
 
     def push(self, time: float, posteriors: Sequence[float]) -> Event | None:
         """The event that the posteriors (C,) of the window that ends at `time` (seconds) make."""
         trigger, now = self.trigger, round(1000 * time)
         self.recent.append((now, posteriors))
-        while now - self.recent[0][0] >= trigger.smoothed_hops * trigger.hop_ms:
+        while now - self.recent[0][0] >= trigger.smooth_ms // trigger.hop_ms * trigger.hop_ms:
             self.recent.popleft()
         hops = len(self.recent)
         scores = {
@@ -139,6 +135,8 @@ class Detector:
             for word, index in self.words.items()
         }
         word = max(scores, key=scores.__getitem__)  # of equals the first
+        if self.highest is None or scores[word] > self.highest.score:
+            self.highest = Event(time=time, word=word, score=scores[word])
         reached = scores[word] >= trigger.threshold
         if not reached or word != self.word or self.since == math.inf:
             self.since = now if reached else math.inf

@@ -18,6 +18,7 @@ from jaxtyping import Float
 from kws.audio import CLIP_SAMPLES, SAMPLE_RATE
 from kws.audio.audio_reading import read_samples
 from kws.data.listing import AUDIO_SUFFIXES
+from kws.data.speaker_layout import TESTDATA, read_test_names
 from kws.errors import UsageError
 
 WINDOW_HOP = CLIP_SAMPLES // 2  # samples, 0.5 s
@@ -80,7 +81,9 @@ def find_recordings(paths: Iterable[str | Path], task: str) -> list[Path]:
         if not path.is_dir():
             found.append(path)
             continue
-        inside = _homework(path) if task == "speakers" else []
+        inside, listed = list[Path](), path / TESTDATA
+        if task == "speakers" and listed.is_file():  # of the speaker homework
+            inside = [path / name for name in read_test_names(listed)]
         inside = inside or sorted(
             file
             for file in path.rglob("*")
@@ -92,14 +95,6 @@ def find_recordings(paths: Iterable[str | Path], task: str) -> list[Path]:
             )
         found += inside
     return found
-
-
-def _homework(folder: Path) -> list[Path]:
-    """The test utterances of a folder of the speaker homework; none in another."""
-    from kws.data.speaker_layout import TESTDATA, read_test_names
-
-    listed = folder / TESTDATA
-    return [folder / name for name in read_test_names(listed)] if listed.is_file() else []
 
 
 def predict(
@@ -148,9 +143,16 @@ def _segments(
 
 def read_segments(model: Any, path: Path, *, resample: bool = False) -> list[Segment]:
     """A file as windows of a second, or speaker features. UsageError: it cannot be used."""
-    if model.task == "keywords":
-        return _read_keywords(path, resample)
-    return [_read_speaker(path, resample, model.recipe.features.num_features)]
+    if model.task != "keywords":
+        return [_read_speaker(path, resample, model.recipe.features.num_features)]
+    if path.suffix == FEATURE_SUFFIX:
+        raise UsageError(f"{path}: a keyword model reads recordings: name a wav or flac file")
+    waveform = read_samples(path, resample=resample)
+    seconds = len(waveform) / SAMPLE_RATE
+    return [
+        Segment(path=path, start=start, end=min(start + 1.0, seconds), values=window)
+        for start, window in windows(waveform)
+    ]
 
 
 def _batches(segments: Iterable[Segment], limit: int) -> Iterator[list[Segment]]:
@@ -165,17 +167,6 @@ def _batches(segments: Iterable[Segment], limit: int) -> Iterator[list[Segment]]
         batch.append(segment)
     if batch:
         yield batch
-
-
-def _read_keywords(path: Path, resample: bool) -> list[Segment]:
-    if path.suffix == FEATURE_SUFFIX:
-        raise UsageError(f"{path}: a keyword model reads recordings: name a wav or flac file")
-    waveform = read_samples(path, resample=resample)
-    seconds = len(waveform) / SAMPLE_RATE
-    return [
-        Segment(path=path, start=start, end=min(start + 1.0, seconds), values=window)
-        for start, window in windows(waveform)
-    ]
 
 
 def _read_speaker(path: Path, resample: bool, num_features: int) -> Segment:

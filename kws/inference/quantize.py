@@ -63,7 +63,8 @@ def export_quantized(
     The graph reads features, as in `kws.inference.export`. Raises UsageError for a speaker model or
     a missing package.
     """
-    require_quantizable(trained)
+    require_kind(trained.path or "the model", trained.task, "keywords")
+    require_onnx()
     from onnxruntime.quantization import (
         CalibrationDataReader,
         QuantFormat,
@@ -113,12 +114,6 @@ def export_quantized(
         )
         write_bytes(out, small.read_bytes())
     return result
-
-
-def require_quantizable(trained: Trained) -> None:
-    """UsageError for a speaker model, and where onnxruntime's quantization is not installed."""
-    require_kind(trained.path or "the model", trained.task, "keywords")
-    require_onnx()
 
 
 def before_norms(model: bytes) -> list[str]:

@@ -133,10 +133,11 @@ class Steps:
 
 @dataclass
 class ListeningTime:
-    """Seconds of audio and of computing; filled while the stream is read."""
+    """Seconds of audio and of computing, and the highest score; filled while a stream is read."""
 
     seconds: float = 0.0  # of audio
     busy: float = 0.0  # seconds of computing
+    highest: Event | None = None  # average of a word, also where it is not reported (`listen`)
 
     @property
     def speed(self) -> float:
@@ -204,11 +205,11 @@ def listen(
     spent: ListeningTime | None = None,
 ) -> Iterator[Event]:
     """The words in a stream, each as soon as it is detected; a second of silence is appended."""
-    detector = Detector(model.labels, trigger)
+    detector, spent = Detector(model.labels, trigger), spent or ListeningTime()
     for seconds, row in posteriors(
         model, blocks, hop_ms=trigger.hop_ms, then_silence=True, newest=newest, spent=spent
     ):
-        event = detector.push(seconds, row.tolist())
+        event, spent.highest = detector.push(seconds, row.tolist()), detector.highest
         if event is not None:
             yield event
 

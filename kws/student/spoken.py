@@ -41,11 +41,11 @@ def formula(latex: str) -> str:
         text = re.sub(
             r"\\(?:mathrm|text|operatorname|mathbf|mathit|bar|hat)\*?" + GROUP, r"\1", text
         )
-        text = re.sub(r"\\sqrt" + GROUP, _root, text)
+        text = re.sub(r"\\sqrt" + GROUP, lambda found: f"√{_grouped(found[1])}", text)
         text = re.sub(r"\\sqrt\s*(\w)", r"√\1", text)
     text = re.sub(r"\\(?:bar|hat|mathrm)\s+(\w)", r"\1", text)
     text = re.sub(r"\\([A-Za-z]+)", lambda found: SIGNS.get(found[1], found[1]), text)
-    text = re.sub(r"([_^])" + GROUP, lambda found: _small(found[1], found[2]), text)
+    text = re.sub(r"([_^])" + GROUP, lambda found: f"{found[1]}{_grouped(found[2])}", text)
     text = re.sub(r"\\[,;:!]", " ", text).replace("\\\\", "; ").replace("&", "")
     return re.sub(r"\s+", " ", text.replace("\\", "").replace("{", "").replace("}", "")).strip()
 
@@ -54,13 +54,5 @@ def _fraction(found: re.Match[str]) -> str:
     return "/".join(_grouped(part) for part in found.groups()) + " "
 
 
-def _root(found: re.Match[str]) -> str:
-    return f"√{_grouped(found[1])}"
-
-
 def _grouped(text: str) -> str:
     return text if re.fullmatch(r"[\w.,]+", text.strip()) else f"({text.strip()})"
-
-
-def _small(sign: str, text: str) -> str:
-    return f"{sign}{_grouped(text)}"

@@ -2,6 +2,7 @@
 
 import math
 import struct
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -30,6 +31,11 @@ def sound(samples, subtype="PCM_16"):
     return lambda path, _: soundfile.write(path, np.array(samples), SAMPLE_RATE, subtype)
 
 
+def damaged_mp3(path, _):
+    soundfile.write(path, np.random.default_rng(0).normal(0, 0.1, 32_000), SAMPLE_RATE)
+    path.write_bytes(path.read_bytes()[:2000] + bytes(range(256)) * 12 + path.read_bytes()[5000:])
+
+
 LFS_POINTER = f"version https://git-lfs.github.com/spec/v1\noid sha256:{'0' * 64}\nsize 32044\n"
 BROKEN = {  # name: how it is made, what is wrong, the cure
     "empty": (keep(lambda whole: b""), "empty (0 bytes)", "download it again"),
@@ -41,6 +47,8 @@ BROKEN = {  # name: how it is made, what is wrong, the cure
     ),
     "header": (keep(lambda whole: whole[:30]), "before its first sample", "download it again"),
     "text": (keep(lambda whole: b"not a recording\n" * 9), "not audio", "wav or flac"),
+    "text.mp3": (keep(lambda whole: b"not a recording\n" * 40), "not audio", "wav or flac"),
+    "damaged.mp3": (damaged_mp3, "damaged or cut short", "download it again"),
     "no samples": (sound(()), "contains no samples", "delete it"),
     "nan": (sound((0.0, math.nan), "FLOAT"), "NaN", "16-bit PCM"),
     "missing": (lambda path, _: None, "no such file", "check the path"),
@@ -51,9 +59,9 @@ BROKEN = {  # name: how it is made, what is wrong, the cure
 
 @pytest.mark.parametrize("name", BROKEN)
 @pytest.mark.parametrize("resampling", [False, True])
-def test_broken_file_is_named_in_one_sentence_with_a_cure(tmp_path, name, resampling):
+def test_broken_file_is_named_in_one_sentence_with_a_cure(tmp_path, name, resampling, capfd):
     make, fact, cure = BROKEN[name]
-    path = tmp_path / ("clip.flac" if "flac" in name else "clip.wav")
+    path = tmp_path / f"clip{Path(name).suffix or '.wav'}"
     write_audio(path, torch.rand(16_000 if "flac" in name else 1_601) - 0.5)
     whole = path.read_bytes()
     path.unlink()
@@ -65,6 +73,7 @@ def test_broken_file_is_named_in_one_sentence_with_a_cure(tmp_path, name, resamp
     assert fact in message
     assert cure in message
     assert "\n" not in message
+    assert capfd.readouterr().err == "", "a decoder talks as well"
 
 
 @pytest.mark.parametrize("suffix", [".wav", ".flac"])

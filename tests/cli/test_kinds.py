@@ -119,6 +119,7 @@ def test_all_kinds_have_an_evaluation_and_a_run_that_is_not_there_is_refused(
 ):
     monkeypatch.chdir(tmp_path)
     kws("web", "typo", "page").sentence("typo: no such checkpoint")
+    kws("web", "typo/page").sentence("typo/page: no such run")
     assert not list(tmp_path.iterdir())
     assert EVALUATIONS.keys() == KINDS.keys()
     assert EXPORTS.keys() == {name for name in KINDS if "export" in KINDS[name].commands}

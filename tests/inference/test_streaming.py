@@ -204,8 +204,3 @@ def test_who_is_late_hears_the_same_words_in_the_newest_windows(delay, monkeypat
     assert abs(events[0].time - in_time.time) <= delay / 16_000
     assert set(read) == {1}, "one window a block, the newest"
     assert max(waits) <= delay, "the delay does not grow"
-
-
-def test_the_speed_is_seconds_heard_in_a_second_of_computing():
-    assert ListeningTime(seconds=20.0, busy=4.0).speed == 5
-    assert "real-time factor 0.2000" in str(ListeningTime(seconds=20.0, busy=4.0))

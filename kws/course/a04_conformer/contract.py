@@ -355,7 +355,7 @@ def head_values(draw, B, T, F, C, SpeakerConformer, replace_encoder):
             times = encoder.frames.shape[1] // frames.shape[1]
             again = (torch.cat([x[:, : T // 2 * 2]] * times, dim=1) for x in (mel, valid))
             yield f"{given}: are the logits equal {what}?", {"one": logits, "other": model(*again)}
-        spreads = [logits.std(dim=axis) for axis in range(logits.ndim)]
+        spreads = [logits.double().std(dim=axis) for axis in range(logits.ndim)]
         even = any(bool(each.std() < TOLERANCE * each.mean()) for each in spreads)
         yield f"{given}: have all logits of a speaker, or of an utterance, one spread?", even
 
