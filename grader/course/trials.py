@@ -69,7 +69,8 @@ def _is_too_large(value: Any, at: int, trial: Trial, seed: int) -> bool:
     """Whether comparing it would take seconds, or minutes."""
     if size_of_value(value, ENOUGH) <= ENOUGH:
         return False
-    most = max(ENOUGH, *(WIDE * size for size in _our_sizes(trial, seed)[at : at + 1]), 0)
+    sizes = _our_sizes(trial, seed)
+    most = max(ENOUGH, WIDE * sizes[at] if at < len(sizes) else 0)
     return size_of_value(value, most) > most
 
 

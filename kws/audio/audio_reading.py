@@ -46,6 +46,7 @@ def read_blocks(
     file = open_audio(path)
     rate, channels = file.samplerate, file.channels
     if not resample and (rate, channels) != (SAMPLE_RATE, 1):
+        file.close()
         raise UsageError(
             f"{path}: {rate} Hz with {channels} channel{'s' * (channels > 1)}, "
             f"expected {SAMPLE_RATE} Hz mono: convert it, or let it be resampled (--resample)"
