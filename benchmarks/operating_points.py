@@ -34,6 +34,7 @@ from kws.inference.detector import Trigger, parse_trigger, words_of
 from kws.inference.stream_evaluation import (
     AlarmRate,
     Scored,
+    det_curve,
     events_of,
     match,
     score,
@@ -82,12 +83,11 @@ def lowest_threshold(
     streams: Sequence[Scored], labels: Sequence[str], trigger: Trigger, *, alarms: float
 ) -> str:
     """The lowest threshold with at most so many false alarms an hour, and what is missed there."""
-    for percent in range(40, 100):
-        at = replace(trigger, threshold=percent / 100)
-        total = score(streams, labels, at).total
-        if total.alarms.value <= alarms:
+    curve = det_curve(streams, labels, trigger, thresholds=[i / 100 for i in range(40, 100)])
+    for point in curve:
+        if (total := point.total).alarms.value <= alarms:
             missed, count = interval(total.missed, 100), interval(total.alarms)
-            where = f"at {count} an hour, threshold {at.threshold}"
+            where = f"at {count} an hour, threshold {point.threshold}"
             return f"{missed} % of {total.missed.n} missed {where}"
     return f"no threshold has at most {alarms:g} false alarms an hour"
 

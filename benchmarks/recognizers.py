@@ -16,6 +16,7 @@ import argparse
 import json
 import statistics
 import time
+from collections.abc import Callable
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -25,10 +26,11 @@ from tqdm import tqdm
 
 from kws.data.embedded.strings import make_strings
 from kws.data.protocols import SPLITS
-from kws.data.transcripts import load_transcripts
+from kws.data.transcripts import TranscribedSplit, load_transcripts
 from kws.decoding.transcribe import best_paths, transcribe
 from kws.files import cache_dir, write_text
 from kws.models.counts import count_parameters
+from kws.models.speech_gru import AnyRecognizer
 from kws.text.alphabet import Alphabet
 from kws.text.word_errors import WordErrors, word_errors
 from kws.training.loop import begin, training_steps
@@ -48,8 +50,7 @@ def main() -> None:
     parser.add_argument("--keep", type=Path, help="where to keep what each training reached")
     options = parser.parse_args()
     torch.set_num_threads(1)
-    folder = make_strings(cache_dir() / "course-strings")
-    training, validation, testing = (load_transcripts(folder, split) for split in SPLITS)
+    training, validation, testing = course_strings()
     alphabet = Alphabet.of(training.texts)
 
     def objective(name: str, steps: int) -> TranscriptionObjective:
@@ -59,19 +60,11 @@ def main() -> None:
         return transcription_objective(recipe, training, validation, torch.device("cpu"))
 
     def measured(name: str, steps: int) -> dict:
-        if not options.keep:
-            return trained(name, steps)
-        kept = options.keep / f"{name}-{steps}-seed{options.seed}.json"
-        if not kept.exists():
-            write_text(kept, json.dumps(trained(name, steps)))
-        return json.loads(kept.read_text())
+        file = f"{name}-{steps}-seed{options.seed}.json"
+        return kept(options.keep, file, lambda: trained(name, steps))
 
     def trained(name: str, steps: int) -> dict:
-        learned = objective(name, steps)
-        model = learned.model
-        with TemporaryDirectory() as folder:
-            for _ in tqdm(training_steps(begin(learned, folder)), total=steps, desc=name):
-                pass
+        model = learn(objective(name, steps))
         spelled_by = transcribe(model, testing.mels, alphabet, longest=LONGEST)
         model.eval()
         paths = [alphabet.decode(best_paths(model, [mel])[0]) for mel in testing.mels]
@@ -102,6 +95,32 @@ def main() -> None:
         ],
     )
     finish({"seed": options.seed, "pace": pace, "rows": rows})
+
+
+def course_strings() -> list[TranscribedSplit]:
+    """The strings of digits of assignment 7: for training, validation and testing."""
+    folder = make_strings(cache_dir() / "course-strings")
+    return [load_transcripts(folder, split) for split in SPLITS]
+
+
+def learn(objective: TranscriptionObjective) -> AnyRecognizer:
+    """The model after all steps of its recipe."""
+    settings, name = objective.recipe.train, objective.recipe.model.name
+    with TemporaryDirectory() as folder:
+        steps = training_steps(begin(objective, folder))
+        for _ in tqdm(steps, total=settings.total_steps, desc=name):
+            pass
+    return objective.model
+
+
+def kept(folder: Path | None, name: str, make: Callable[[], dict]) -> dict:
+    """What `make` returns, from a JSON file where `folder` has it; written there otherwise."""
+    if folder is None:
+        return make()
+    path = folder / name
+    if not path.exists():
+        write_text(path, json.dumps(make()))
+    return json.loads(path.read_text())
 
 
 def paces(learned: list[TranscriptionObjective]) -> dict[str, float]:

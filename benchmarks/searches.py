@@ -8,23 +8,16 @@ seeds. With `--keep`, seeds that are done are found again after an interruption.
 """
 
 import argparse
-import json
+from functools import partial
 from pathlib import Path
-from tempfile import TemporaryDirectory
 
 import torch
-from recognizers import LONGEST
+from recognizers import LONGEST, course_strings, kept, learn
 from report import finish, print_table
-from tqdm import tqdm
 
-from kws.data.embedded.strings import make_strings
-from kws.data.protocols import SPLITS
-from kws.data.transcripts import load_transcripts
 from kws.decoding.transcribe import transcribe
-from kws.files import cache_dir, write_text
 from kws.text.alphabet import Alphabet
 from kws.text.word_errors import word_errors
-from kws.training.loop import begin, training_steps
 from kws.training.recipe import load_recipe
 from kws.training.recognizer_run import transcription_objective
 
@@ -40,36 +33,27 @@ def main() -> None:
     parser.add_argument("--keep", type=Path, help="where to keep the counts of each seed")
     options = parser.parse_args()
     torch.set_num_threads(1)
-    folder = make_strings(cache_dir() / "course-strings")
-    training, validation, testing = (load_transcripts(folder, split) for split in SPLITS)
+    training, validation, testing = course_strings()
     alphabet = Alphabet.of(training.texts)
 
     def counted(seed: int) -> dict[str, list[int]]:
         overrides = [f"train.total_steps={options.steps}", f"train.seed={seed}"]
         recipe = load_recipe("speech-to-text", overrides)
-        learned = transcription_objective(recipe, training, validation, torch.device("cpu"))
-        with TemporaryDirectory() as folder:
-            for _ in tqdm(training_steps(begin(learned, folder)), total=options.steps):
-                pass
+        model = learn(transcription_objective(recipe, training, validation, torch.device("cpu")))
         found = {}
         for name, (width, weight) in SEARCHES.items():
             texts = transcribe(
-                learned.model, testing.mels, alphabet,
+                model, testing.mels, alphabet,
                 width=width, ctc_weight=weight, longest=LONGEST,
             )  # fmt: skip
             errors = word_errors(testing.texts, texts)
             found[name] = [getattr(errors, kind) for kind in COUNTS]
         return found
 
-    def kept(seed: int) -> dict[str, list[int]]:
-        if not options.keep:
-            return counted(seed)
-        path = options.keep / f"searches-{options.steps}-seed{seed}.json"
-        if not path.exists():
-            write_text(path, json.dumps(counted(seed)))
-        return json.loads(path.read_text())
-
-    seeds = [kept(seed) for seed in range(options.seeds)]
+    seeds = [
+        kept(options.keep, f"searches-{options.steps}-seed{seed}.json", partial(counted, seed))
+        for seed in range(options.seeds)
+    ]
     sums = {
         name: [sum(row) for row in zip(*(each[name] for each in seeds), strict=True)]
         for name in SEARCHES

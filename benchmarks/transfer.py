@@ -226,9 +226,8 @@ def predict(model: torch.nn.Module, mel: Tensor) -> Tensor:
     return torch.cat([model(clean(part.float())).softmax(1) for part in mel.split(250)])
 
 
-def score(model: torch.nn.Module, mel: Tensor, labels: Tensor) -> tuple[Tensor, float]:
-    """Which clips are right (B,), and the mean of -ln p of the truth."""
-    probabilities = predict(model, mel)
+def score(probabilities: Tensor, labels: Tensor) -> tuple[Tensor, float]:
+    """Which clips are right (B,), and the mean of -ln p of the truth; probabilities (B, C)."""
     surprise = -probabilities.gather(1, labels[:, None]).log().mean()
     return probabilities.argmax(1) == labels, float(surprise)
 
@@ -289,21 +288,22 @@ def main() -> None:
         rows.append([name, share.n, 100 * share.value, 100 * share.low, 100 * share.high, surprise])
 
     for name in SPLITS[1:]:
-        report(f"embedded, {name}", *score(model, mel[name], labels_of(split[name])))
+        report(f"embedded, {name}", *score(predict(model, mel[name]), labels_of(split[name])))
     excerpt = people / "speech_commands_excerpt"
     paths = [path for digit in DIGITS for path in sorted(excerpt.glob(f"{digit}/*.wav"))]
     if paths:
-        right, surprise = score(model, load_narrow(paths), labels_of(paths))
+        right, surprise = score(predict(model, load_narrow(paths)), labels_of(paths))
         report("speech_commands_excerpt at 8 kHz", right, surprise)
         results["chosen_on"] = float(right.float().mean())
     if not options.choose:
         paths = sorted((people / "free_spoken_digits").glob("*.wav"))
         truth = torch.tensor([int(path.name.split("_")[0]) for path in paths])
         digits = load(paths, LONGEST)
-        right, surprise = score(model, digits, truth)
+        probabilities = predict(model, digits)
+        right, surprise = score(probabilities, truth)
         report("free_spoken_digits", right, surprise)
-        taken = predict(model, digits).argmax(1)
-        mistakes = Counter(zip(truth[~right].tolist(), taken[~right].tolist(), strict=True))
+        taken = probabilities.argmax(1)[~right]
+        mistakes = Counter(zip(truth[~right].tolist(), taken.tolist(), strict=True))
         frequent = [f"{DIGITS[a]} → {DIGITS[b]} {n}" for (a, b), n in mistakes.most_common(5)]
         print("most frequent mistakes:", ", ".join(frequent))
         speakers = [path.name.split("_")[1] for path in paths]
@@ -314,12 +314,12 @@ def main() -> None:
         results |= {"accuracy": float(right.float().mean()), "n": len(right)}
         if options.adapt:
             adapted = adapt(model, *known, digits, noise, options.seed)
-            report("adapted to all, without labels", *score(adapted, digits, truth))
+            report("adapted to all, without labels", *score(predict(adapted, digits), truth))
             unseen = torch.zeros(len(truth), dtype=torch.bool)
             for speaker in sorted(set(speakers)):
                 own = torch.tensor([name == speaker for name in speakers])
                 adapted = adapt(model, *known, digits[~own], noise, options.seed)
-                unseen[own] = score(adapted, digits[own], truth[own])[0]
+                unseen[own] = score(predict(adapted, digits[own]), truth[own])[0]
             report("adapted to the other speakers, without labels", unseen)
     print_table(["test", "n", "accuracy, %", "from", "to", "-ln p"], rows)
     results |= {
