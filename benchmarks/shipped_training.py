@@ -32,7 +32,7 @@ from kws.files import write_bytes
 from kws.inference.export import export_onnx
 from kws.inference.onnx_stream import SHIPPED_ONNX
 from kws.inference.small_graph import with_short_names, with_small_weights
-from kws.models.pair import CrnnPair, CrnnPairConfig
+from kws.models.pair import CrnnPairConfig, join
 from kws.training.checkpoint import (
     SHIPPED,
     in_8_bits,
@@ -125,9 +125,8 @@ def write_pair(*paths: Path) -> None:
     first, wide = (load_model(each) for each in paths)
     recipe = load_recipe(THEN, ["model.name=crnn-pair"])
     model = new_model(recipe, len(first.labels))
-    pair = without_parts(model)
-    assert isinstance(pair, CrnnPair)
-    pair.join(without_parts(first.model), without_parts(wide.model))
+    bodies = [without_parts(each.model).state_dict() for each in (first, wide)]
+    without_parts(model).load_state_dict(join(*bodies))
     named = {"labels": first.labels, "protocol": first.protocol, "normalizer": first.normalizer}
     state = model_state(model, recipe=recipe, step=first.step, **named)
     made = [read_checkpoint(each)["made"] for each in paths]

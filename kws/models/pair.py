@@ -9,6 +9,7 @@ has. `join` makes a pair of two networks that were trained apart.
 Shape letters: B batch   T frames   F features of a frame   H width of one GRU direction
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 import torch
@@ -50,7 +51,8 @@ class CrnnPair(nn.Module):
         super().__init__()
         self.config = config
         self.first, self.second = (Crnn(each) for each in config.networks)
-        self.first.classify = self.second.classify = nn.Identity()
+        for each in (self.first, self.second):
+            each.set_submodule("classify", nn.Identity())
         width = 2 * (config.hidden_size + config.wide_hidden_size)
         self.classify = Classifier(width, config.num_classes, dropout=config.dropout)
 
@@ -61,13 +63,16 @@ class CrnnPair(nn.Module):
         both = [self.first(features, valid), self.second(features, valid)]
         return self.classify(torch.cat(both, dim=1))
 
-    @torch.no_grad()
-    def join(self, first: Crnn, second: Crnn) -> None:
-        """Take over both networks: the logits are then the mean of theirs."""
-        for own, given in zip((self.first, self.second), (first, second), strict=True):
-            weights = {k: w for k, w in given.state_dict().items() if "classify." not in k}
-            own.load_state_dict(weights)
-        layers = [each.classify.logits for each in (first, second)]
-        weight = torch.cat([each.weight for each in layers], dim=1)
-        self.classify.logits.weight.copy_(weight / 2)
-        self.classify.logits.bias.copy_((layers[0].bias + layers[1].bias) / 2)
+
+def join(first: Mapping[str, Tensor], second: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """From the weights of two `Crnn` those of a pair whose logits are the mean of theirs."""
+    both = {"first": first, "second": second}
+    bodies = {f"{part}.{name}": w for part, given in both.items() for name, w in given.items()}
+    last = {
+        "classify.logits.weight": torch.cat(
+            [x["classify.logits.weight"] for x in both.values()], 1
+        ),
+        "classify.logits.bias": first["classify.logits.bias"] + second["classify.logits.bias"],
+    }
+    kept = {name: w for name, w in bodies.items() if ".classify." not in name}
+    return {**kept, **{name: w / 2 for name, w in last.items()}}
