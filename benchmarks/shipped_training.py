@@ -35,10 +35,10 @@ from kws.inference.small_graph import with_short_names, with_small_weights
 from kws.models.pair import CrnnPairConfig, join
 from kws.training.checkpoint import (
     SHIPPED,
-    in_8_bits,
     load_model,
     model_state,
     new_model,
+    quantize_weights,
     read_checkpoint,
     save_checkpoint,
     weights_of,
@@ -131,7 +131,7 @@ def write_pair(*paths: Path) -> None:
     state = model_state(model, recipe=recipe, step=first.step, **named)
     made = [read_checkpoint(each)["made"] for each in paths]
     out = SHIPPED["keywords"]
-    save_checkpoint(out, {**in_8_bits(state), "made": f"{made[0]}; the wider one {made[1]}"})
+    save_checkpoint(out, {**quantize_weights(state), "made": f"{made[0]}; the wider one {made[1]}"})
     print(f"{out}: {out.stat().st_size / 1000:.0f} kB")
     with tempfile.TemporaryDirectory() as folder:
         plain = Path(folder) / "plain.onnx"

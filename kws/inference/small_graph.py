@@ -14,6 +14,7 @@ import torch
 from kws.audio.features_fast import dft_kernels
 
 SMALLEST = 1024  # numbers; fewer are not worth two more operators
+STEPS = 124  # of int8 up to the largest: four times those of a checkpoint, which stays as it is
 # A constant, and the operators that make an initializer of it, each with its second input.
 Computation = tuple[np.ndarray, list[tuple[str, np.ndarray | None]]]
 
@@ -30,7 +31,7 @@ def with_small_weights(model: bytes, is_weight: Callable[[str], bool]) -> bytes:
             return None
         first = next(axis for axis, size in enumerate(weight.shape) if size > 2)
         largest = np.abs(weight).max(tuple(range(first + 1, weight.ndim)), keepdims=True)
-        scale = np.maximum(largest, 1e-12).astype(np.float32) / 127
+        scale = np.maximum(largest, 1e-12).astype(np.float32) / STEPS
         return np.round(weight / scale).astype(np.int8), [("Cast", None), ("Mul", scale)]
 
     return _with_computed(model, compute)

@@ -10,10 +10,11 @@ import torch
 from kws.audio.normalize import Normalizer
 from kws.errors import UsageError
 from kws.training.checkpoint import (
+    STEPS,
     Trained,
-    in_8_bits,
     load_model,
     new_model,
+    quantize_weights,
     read_checkpoint,
     save_checkpoint,
 )
@@ -82,14 +83,14 @@ def test_of_a_last_checkpoint_the_averaged_weights_are_used(tmp_path):
     assert not torch.equal(found, ours.model.eval()(mel))
 
 
-def test_in_8_bits_a_weight_is_half_a_step_off_at_most(tmp_path):
+def test_a_quantized_weight_is_half_a_step_off_at_most(tmp_path):
     state = {**state_of(trained("model.hidden_size=24")), "training": {}}
-    save_checkpoint(tmp_path / "small.pt", in_8_bits(state))
+    save_checkpoint(tmp_path / "small.pt", quantize_weights(state))
     found, weights = load_model(tmp_path / "small.pt").model.state_dict(), state["weights"]
     small = [name for name, weight in weights.items() if weight.ndim > 1 and weight.numel() >= 1024]
     assert small
     for name, weight in weights.items():
-        rows = weight.abs().flatten(1).amax(1) / 127 if name in small else torch.zeros(1)
+        rows = weight.abs().flatten(1).amax(1) / STEPS if name in small else torch.zeros(1)
         off = (found[name] - weight).abs().reshape(len(rows), -1).amax(1)
         assert (off <= rows * 0.5001).all(), name
     state["scales"] = {"nowhere": torch.ones(1)}
