@@ -25,10 +25,7 @@ GENERATORS = {
 }
 SMALL = GENERATORS | {
     "speech-to-text": [
-        "features.n_mels=8",
-        "model.d_model=12",
-        "model.num_heads=2",
-        "model.channels=3",
+        *("features.n_mels=8", "model.d_model=12", "model.num_heads=2", "model.channels=3")
     ]
 }
 
