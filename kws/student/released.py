@@ -1,7 +1,6 @@
 """The released course: assignments, tasks, questions, and the paths of its notebooks.
 
-Released notebooks are stored in `kws/course`, the student's copies in `assignments/` or the
-current folder.
+Released notebooks are stored in `kws/course`, the student's copies in `assignments/` or here.
 """
 
 import ast
