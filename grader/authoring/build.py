@@ -213,12 +213,5 @@ def written_questions(number: str, root: Path = ROOT) -> tuple[WrittenQuestion, 
         one = divide_question(cell.source, where)
         if one.id in found or int(one.id.partition(".")[0]) != int(number):
             raise UsageError(f"{where}: {one.id} is there twice, or of another assignment")
-        found[one.id] = WrittenQuestion(
-            id=one.id,
-            title=one.title,
-            points=one.points,
-            prompt=one.prompt,
-            answer=one.answer,
-            given=given,
-        )
+        found[one.id] = replace(one, given=given)
     return tuple(found.values())

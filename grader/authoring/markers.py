@@ -37,6 +37,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
+from grader.core.written import WrittenQuestion
 from kws.errors import UsageError
 
 HEAD = re.compile(r"# ?%%(?P<rest>.*)")
@@ -194,16 +195,7 @@ BEGIN_ANSWER, END_ANSWER = "BEGIN ANSWER", "END ANSWER"
 PLACEHOLDER = "*Write your answer to {id} here, in place of this line; drag pictures in.*"
 
 
-@dataclass(frozen=True, kw_only=True)
-class DividedQuestion:
-    id: str
-    points: float
-    title: str
-    prompt: str
-    answer: str
-
-
-def divide_question(source: str, where: str) -> DividedQuestion:
+def divide_question(source: str, where: str) -> WrittenQuestion:
     """Divide a written question into its two parts; UsageError names `where`."""
     heading = HEADING.match(source)
     if heading is None:
@@ -222,7 +214,7 @@ def divide_question(source: str, where: str) -> DividedQuestion:
     answer = "\n".join(lines[at + 1 : -1]).strip()
     if not answer or float(heading["points"]) <= 0:
         raise UsageError(f"{where}: {heading['id']} has no points, or an empty answer of ours")
-    return DividedQuestion(
+    return WrittenQuestion(
         id=heading["id"],
         points=float(heading["points"]),
         title=heading["title"].rstrip(),
