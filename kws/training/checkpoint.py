@@ -277,8 +277,7 @@ class Trained:
 def load_model(run_or_file: str | Path, device: str | torch.device = "cpu") -> Trained:
     """The trained model of a run folder (its best.pt) or of a checkpoint file, ready to evaluate.
 
-    A last.pt with averaged weights gives those. UsageError: missing, damaged, not ours, or from a
-    version whose models differ.
+    A last.pt with averaged weights gives those. UsageError: missing, damaged or of other models.
     """
     path = checkpoint_of(run_or_file)
     state = read_checkpoint(path)
