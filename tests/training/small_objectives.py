@@ -24,7 +24,12 @@ GENERATORS = {
     "code-prior": ["model.d_model=6", "model.num_heads=2", "model.d_ff=5", "model.num_layers=1"],
 }
 SMALL = GENERATORS | {
-    "speech-to-text": "features.n_mels=8 model.d_model=12 model.num_heads=2 model.channels=3".split()
+    "speech-to-text": [
+        "features.n_mels=8",
+        "model.d_model=12",
+        "model.num_heads=2",
+        "model.channels=3",
+    ]
 }
 
 
