@@ -48,11 +48,7 @@ def gradescope_zip(
     from grader.batch.gradescope_zip import write_zip
 
     names = write_zip(
-        out,
-        assignment=assignment,
-        required=require_isolation,
-        torch_index=torch_index,
-        marks=marks,
+        out, assignment=assignment, required=require_isolation, torch_index=torch_index, marks=marks
     )
     print(f"written: {out} ({len(names)} files)")
     print(
@@ -88,8 +84,7 @@ def book(
 ) -> None:
     """Make a site of the course, without answers and hidden checks, to put online.
 
-    Notebooks that have not run yet are run first, trainings included. `make book` sets itself up
-    and calls this.
+    Notebooks that have not run are run first, trainings included. `make book` calls this.
     """
     from grader.book.make import main
 

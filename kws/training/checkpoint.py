@@ -7,8 +7,9 @@
     last.pt   the newest weights and the whole state of the training, to resume from
 
 Both hold a dictionary: `format`, `recipe` (TOML), `labels`, `protocol`, `normalizer`,
-`weights`, `step`; last.pt also `training`. Only tensors, strings, numbers and
-containers: they load with `weights_only=True`, so a checkpoint from a stranger runs no code.
+`weights`, `step`; last.pt also `training`; where weights are quantized there are `scales`, by which
+they are multiplied. Only tensors, strings, numbers and containers: they load with
+`weights_only=True`, so a checkpoint from a stranger runs no code.
 """
 
 import io
@@ -27,13 +28,14 @@ from torch.nn.utils.rnn import pad_sequence
 
 from kws.audio.normalize import Normalizer
 from kws.data.protocols import get_protocol, require_same_labels
-from kws.errors import UsageError
+from kws.errors import UsageError, did_you_mean
 from kws.files import write_bytes
 from kws.models.registry import PRETRAINED, build_model
 from kws.training.other_words import SeparateOtherWords, unknown_of
 from kws.training.recipe import Recipe, compute_features, parse_recipe, to_toml
 
 FORMAT = "kws checkpoint 1"
+SMALLEST, STEPS = 1024, 31  # numbers of a tensor that is worth scales, and steps of its int8
 SHIPPED = {"keywords": Path(__file__).parents[1] / "pretrained" / "keywords.pt"}  # by name
 FIELDS = {
     "format": str,
@@ -93,8 +95,7 @@ def model_state(
 ) -> dict[str, Any]:
     """The content of a checkpoint, with references to the live weights.
 
-    `protocol` names the classes and splits of its accuracy, "speakers" for speakers; `step` counts
-    optimizer steps.
+    `protocol` names the classes and splits of its accuracy, or "speakers"; `step` counts updates.
     """
     return {
         "format": FORMAT,
@@ -109,7 +110,23 @@ def model_state(
 
 def weights_of(state: Mapping[str, Any]) -> dict[str, Tensor]:
     """The weights to use of a checkpoint's content: where training averaged them, the averages."""
-    return state.get("training", {}).get("averaged") or state["weights"]
+    weights = state.get("training", {}).get("averaged") or state["weights"]
+    return weights | {name: weights[name] * x for name, x in state.get("scales", {}).items()}
+
+
+def quantize_weights(state: Mapping[str, Any], steps: int = STEPS) -> dict[str, Any]:
+    """The same content for use alone, large weights as int8, and a scale for each row.
+
+    A row's largest weight is ±`steps`, at most 127; fewer compress better.
+    """
+    weights, scales = dict(weights_of(state)), {}
+    for name, weight in weights.items():
+        if weight.ndim > 1 and weight.numel() >= SMALLEST:
+            scale = weight.float().abs().amax(tuple(range(1, weight.ndim)), keepdim=True) / steps
+            scales[name] = scale.clamp(min=1e-12)
+            weights[name] = (weight / scales[name]).round().to(torch.int8)
+    kept = {key: value for key, value in state.items() if key != "training"}
+    return {**kept, "weights": weights, "scales": scales}
 
 
 def save_checkpoint(path: str | Path, state: Mapping[str, Any]) -> None:
@@ -130,11 +147,16 @@ def checkpoint_of(run_or_file: str | Path) -> Path:
     return path / "best.pt"
 
 
+def near_run(path: Path) -> str:
+    """`did_you_mean` for the runs beside `path`."""
+    return did_you_mean(path.name, sorted(p.parent.name for p in path.parent.glob("*/best.pt")))
+
+
 def read_checkpoint(path: str | Path) -> dict[str, Any]:
     """Read a checkpoint to the CPU, checksums verified; UsageError for what is not one of ours."""
     path = Path(path)
     if not path.is_file():
-        raise UsageError(f"{path}: no such checkpoint: check the path, or train with kws train")
+        raise UsageError(f"{path}: no such checkpoint{near_run(path)}: correct it or run kws train")
     data = io.BytesIO(path.read_bytes())  # so that every OSError below is the content's fault
     cure = "copy it again, or train again"
     try:
@@ -162,6 +184,8 @@ def _is_ours(state: Any) -> bool:
         and all(isinstance(label, str) for label in state["labels"])
         and all(isinstance(w, Tensor) for w in state["weights"].values())
         and isinstance(state.get("training", {}), dict)
+        and isinstance(scales := state.get("scales", {}), dict)
+        and all(isinstance(x, Tensor) and name in state["weights"] for name, x in scales.items())
     )
 
 
@@ -253,8 +277,7 @@ class Trained:
 def load_model(run_or_file: str | Path, device: str | torch.device = "cpu") -> Trained:
     """The trained model of a run folder (its best.pt) or of a checkpoint file, ready to evaluate.
 
-    A last.pt with averaged weights gives those. UsageError: missing, damaged, not ours, or from a
-    version whose models differ.
+    A last.pt with averaged weights gives those. UsageError: missing, damaged or of other models.
     """
     path = checkpoint_of(run_or_file)
     state = read_checkpoint(path)

@@ -9,7 +9,16 @@ import torch
 
 from kws.audio.normalize import Normalizer
 from kws.errors import UsageError
-from kws.training.checkpoint import Trained, load_model, new_model, read_checkpoint, save_checkpoint
+from kws.training.checkpoint import (
+    SMALLEST,
+    STEPS,
+    Trained,
+    load_model,
+    new_model,
+    quantize_weights,
+    read_checkpoint,
+    save_checkpoint,
+)
 from kws.training.initialize import initialize_from
 from kws.training.recipe import compute_features, parse_recipe
 from tests.conftest import state_of
@@ -75,6 +84,19 @@ def test_of_a_last_checkpoint_the_averaged_weights_are_used(tmp_path):
     assert not torch.equal(found, ours.model.eval()(mel))
 
 
+def test_a_quantized_weight_is_half_a_step_off_at_most(tmp_path):
+    state = {**state_of(trained("model.hidden_size=24")), "training": {}}
+    save_checkpoint(tmp_path / "small.pt", quantize_weights(state))
+    found = load_model(tmp_path / "small.pt").model.state_dict()
+    for name, weight in state["weights"].items():
+        rows, off = (x.reshape(len(x), -1).abs().amax(1) for x in (weight, found[name] - weight))
+        assert (off <= rows / STEPS * 0.5001).all(), name
+        assert off.any() == (weight.numel() >= SMALLEST), name
+    state["scales"] = {"nowhere": torch.ones(1)}
+    save_checkpoint(tmp_path / "wrong.pt", state)
+    assert "not a checkpoint" in refused(tmp_path / "wrong.pt")
+
+
 def test_a_checkpoint_that_would_run_code_is_refused(tmp_path):
     class Evil:
         def __reduce__(self):
@@ -103,8 +125,9 @@ def test_a_damaged_or_changed_checkpoint_is_refused(saved):
     state["recipe"] = state["recipe"].replace("hidden_size = 5", "hidden_size = 7")
     save_checkpoint(saved, state)
     assert "its weights do not fit gru" in refused(saved)
+    assert f"checkpoint (did you mean {saved.parent.name!r}?)" in refused(f"{saved.parent}s")
     saved.unlink()
-    assert "no such checkpoint" in refused(saved)
+    assert "no such checkpoint: " in refused(saved)
     assert "contains no best.pt" in refused(saved.parent)
 
 
