@@ -506,7 +506,7 @@ def beam_widths(draw, V, longest, beam_search):
     yield "and their scores", [score for _, score in found]
 
 
-@trial("7.8", public={"V": 6, "n": 3, "U": 4}, hidden={"V": 8, "n": 2, "U": 5})
+@trial("7.8", public={"V": 6, "n": 3, "U": 4}, hidden={"V": 8, "n": 5, "U": 5})
 def joint_values(draw, V, n, U, joint_step):
     """the score of a symbol is the weighted sum of its log-probability and its increment of psi."""
     step, other = FakeModel(draw, V), FakeModel(draw, V)
