@@ -7,9 +7,9 @@ the visible checks let pass runs through the hidden trials of its task with so m
 some seeds notice is a lottery for the student. With --state, a line a case is kept, and the next
 run goes on where this one ended; --minutes of processor time end it early, and n is printed.
 
-Run with 60 seeds for all planted mistakes of 01 to 09 (277, 129, 145, 180, 147, 132, 178, 173, 162):
-every one is noticed by every seed but one of 7.8, by 59; since a hidden size of it has changed, by 200
-of 200. Three were added since: 60 of 60.
+Run with 60 seeds for all planted mistakes of 01 to 09 (277, 129, 145, 180, 147, 132, 178, 173 and
+162): every one is noticed by every seed, but one of 7.8 by 59; since a hidden size of it has
+changed, by 200 of 200. Three were added since: 60 of 60.
 """
 
 import argparse
