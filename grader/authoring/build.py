@@ -8,8 +8,7 @@ A solution is a py:percent script, `solutions/02_attention.py`. Its code cells m
     written a question that a person marks, see `questions`; as code, a place for its figure
 
 All other text is kept; headings of tasks get their points. Metadata: `kws.assignment` of the
-notebook, `kws.task` and `kws.written` of cells. A cell's id is its assignment and number,
-`02-attention-003`.
+notebook, `kws.task` and `kws.written` of cells. The third cell of 02 is `02-attention-003`.
 """
 
 import ast
@@ -202,7 +201,10 @@ def build_notebook(solution: Path) -> str:
 def written_questions(number: str, root: Path = ROOT) -> tuple[WrittenQuestion, ...]:
     """The questions that a person marks, in order; UsageError for a duplicate."""
     solution = root / "solutions" / f"{ASSIGNMENTS[number].stem}.py"
-    given = frozenset(_given(cell) for cell in student_cells(solution))
+    given = frozenset(
+        (strip_solutions(cell.source) if cell.kind == "code" else cell.source).strip()
+        for cell in student_cells(solution)
+    )
     found: dict[str, WrittenQuestion] = {}
     for cell in read_solution(solution):
         if "written" not in cell.tags or cell.kind != "markdown":
@@ -211,16 +213,5 @@ def written_questions(number: str, root: Path = ROOT) -> tuple[WrittenQuestion, 
         one = divide_question(cell.source, where)
         if one.id in found or int(one.id.partition(".")[0]) != int(number):
             raise UsageError(f"{where}: {one.id} is there twice, or of another assignment")
-        found[one.id] = WrittenQuestion(
-            id=one.id,
-            title=one.title,
-            points=one.points,
-            prompt=one.prompt,
-            answer=one.answer,
-            given=given,
-        )
+        found[one.id] = replace(one, given=given)
     return tuple(found.values())
-
-
-def _given(cell: SolutionCell) -> str:
-    return strip_solutions(cell.source).strip() if cell.kind == "code" else cell.source.strip()

@@ -1,9 +1,8 @@
 """How a solution is written: cells in py:percent format, regions of answers, written questions.
 
 *Cells.* A line `# %%` begins a cell, `# %% [markdown]` one whose lines are comments;
-`tags=["export"]` may follow. Blank lines between cells are dropped. `read_percent` equals
-`jupytext.reads` (tested), which takes long to import. Source: https://jupytext.readthedocs.io, "The
-percent format".
+`tags=["export"]` may follow. Blank lines between cells are dropped. `read_percent` equals the slow
+`jupytext.reads` (tested). Source: https://jupytext.readthedocs.io, "The percent format".
 
 *Regions.* An answer between two markers, and the TODO that a student sees instead:
 
@@ -30,8 +29,7 @@ worth nothing raise MarkerError, with file and line.
     # Our answer, and what earns points: for the staff.
     # END ANSWER
 
-The student gets the text above BEGIN ANSWER and an empty cell. A later code cell with the same tag
-is for a figure.
+The student gets what is above BEGIN ANSWER and an empty cell; a later code cell is for a figure.
 """
 
 import ast
@@ -39,6 +37,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
+from grader.core.written import WrittenQuestion
 from kws.errors import UsageError
 
 HEAD = re.compile(r"# ?%%(?P<rest>.*)")
@@ -196,16 +195,7 @@ BEGIN_ANSWER, END_ANSWER = "BEGIN ANSWER", "END ANSWER"
 PLACEHOLDER = "*Write your answer to {id} here, in place of this line; drag pictures in.*"
 
 
-@dataclass(frozen=True, kw_only=True)
-class DividedQuestion:
-    id: str
-    points: float
-    title: str
-    prompt: str
-    answer: str
-
-
-def divide_question(source: str, where: str) -> DividedQuestion:
+def divide_question(source: str, where: str) -> WrittenQuestion:
     """Divide a written question into its two parts; UsageError names `where`."""
     heading = HEADING.match(source)
     if heading is None:
@@ -224,7 +214,7 @@ def divide_question(source: str, where: str) -> DividedQuestion:
     answer = "\n".join(lines[at + 1 : -1]).strip()
     if not answer or float(heading["points"]) <= 0:
         raise UsageError(f"{where}: {heading['id']} has no points, or an empty answer of ours")
-    return DividedQuestion(
+    return WrittenQuestion(
         id=heading["id"],
         points=float(heading["points"]),
         title=heading["title"].rstrip(),

@@ -36,16 +36,14 @@ def release(
     for stem, text in built.items():
         wanted[root / "assignments" / f"{stem}.ipynb"] = text
         wanted[course / f"a{stem}" / "released.ipynb"] = text
-    stale = [path for path, text in wanted.items() if not _holds(path, text)]
+    stale = [
+        p for p, text in wanted.items() if not (p.is_file() and p.read_bytes() == text.encode())
+    ]
     if not check:
         for path in stale:
             write_text(path, wanted[path])
     stems = {path.parent.name[1:] if path.name == "released.ipynb" else path.stem for path in stale}
     return [f"assignments/{stem}.ipynb" for stem in sorted(stems)]
-
-
-def _holds(path: Path, text: str) -> bool:
-    return path.is_file() and path.read_bytes() == text.encode()
 
 
 def release_kit(

@@ -18,6 +18,7 @@ from grader.core.outcomes import Reason, Report, Verdict
 from grader.core.text import one_line
 from grader.reports.course_rules import TEMPLATE, read_rules
 from grader.reports.scorecard import mean_in_words, verdicts_in_words
+from kws.cli.shared_options import options_of
 from kws.errors import UsageError
 from kws.files import write_bytes
 
@@ -74,27 +75,18 @@ def grade(
     _print(summary(_run(locals())))
 
 
+@options_of(grade)
 def regrade(
     submissions: Annotated[Path, SUBMISSIONS],
     out: Annotated[Path, OUT] = Path("graded"),
     diff: Annotated[bool, DIFF] = False,
-    workers: Annotated[int | None, WORKERS] = None,
-    assignment: Annotated[str | None, ASSIGNMENT] = None,
-    roster: Annotated[Path | None, ROSTER] = None,
-    course: Annotated[Path | None, COURSE] = None,
-    canvas_column: Annotated[list[str] | None, COLUMN] = None,
-    deadline: Annotated[str | None, DEADLINE] = None,
-    scheduler: Annotated[str, SCHEDULER] = "local",
-    require_isolation: Annotated[str | None, REQUIRE] = None,
-    retrain: Annotated[bool, RETRAIN] = False,
-    wall: Annotated[float | None, WALL] = None,
-    book: Annotated[str | None, BOOK] = None,
+    **options: Any,
 ) -> None:
     """Grade a class again, after checks, secret seed or submissions changed; list the changes.
 
     Unaffected results are kept. OUT/changes.csv lists every check that changed.
     """
-    batch = _run({**locals(), "again": True})
+    batch = _run({**options, "submissions": submissions, "out": out, "again": True})
     found = changes(batch)
     write_bytes(out / "changes.csv", changes_table(found))
     Store(out).forget()

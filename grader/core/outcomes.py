@@ -1,7 +1,6 @@
 """Results of checks and of graded submissions: the plain data that reports are made from.
 
-The remote objects of `grader.sandbox` raise `Stopped`; the pytest side turns it into a
-`CheckResult`.
+The remote objects of `grader.sandbox` raise `Stopped`; pytest's side makes it a `CheckResult`.
 """
 
 import dataclasses

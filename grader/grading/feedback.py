@@ -39,7 +39,7 @@ def expect_shape(what: str, actual: Any, *shape: int, letters: str = "") -> Tens
     hint = ""
     if sorted(actual.shape) == sorted(shape):
         hint = "the sizes are right, their order is not: which axes are swapped?"
-    elif tuple(actual.squeeze().shape) == shape or tuple(actual.shape) == _squeezed(shape):
+    elif tuple(actual.squeeze().shape) == shape or [*actual.shape] == [n for n in shape if n != 1]:
         hint = "an axis of size 1 is too many, or missing"
     raise Failure(f"{what}: got shape {shape_of(actual)}, expected {named}", hint)
 
@@ -116,10 +116,6 @@ def name_of(value: Any) -> str:
             shown if len(shown) <= LONGEST else f"a {type(value).__name__} of length {len(value)}"
         )
     return f"a {type(value).__name__}"
-
-
-def _squeezed(shape: Sequence[int]) -> tuple[int, ...]:
-    return tuple(size for size in shape if size != 1)
 
 
 def _short(dtype: torch.dtype) -> str:

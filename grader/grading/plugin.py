@@ -4,8 +4,7 @@
 
 pytest is the evaluator: it has expected values and hidden data, and never runs a student's code,
 which `grader/conftest.py` calls in a process of `grader.sandbox`. A check is recorded by what it
-raised, not by what pytest reports. Exit code: 0 if all points were earned, 1 if not, 2 and above if
-the run failed.
+raised, not by what pytest reports. Exit code: 0 if all points were earned, 1 if not, 2 for faults.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -120,7 +119,8 @@ class Grading:
         else:
             result = self._run_twice(item, nextitem)
             # weights fit the definitions that they were trained with
-            if result.earned != check.points and _loads_weights(item) and run.failed_tasks(check):
+            loads = "weights" in getattr(item, "fixturenames", ())
+            if result.earned != check.points and loads and run.failed_tasks(check):
                 run.own_definitions = True
                 own = self._run_twice(item, nextitem)
                 run.own_definitions = False
@@ -205,10 +205,6 @@ class Grading:
 
     def pytest_unconfigure(self) -> None:
         self._closing.close()
-
-
-def _loads_weights(item: pytest.Item) -> bool:
-    return "weights" in getattr(item, "fixturenames", ())
 
 
 def _worth(result: CheckResult) -> float:

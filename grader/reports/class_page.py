@@ -163,17 +163,14 @@ def _missed(reports: Sequence[Report], items: Sequence[ItemStatistics]) -> list[
         missed = [check for check in checks if check.earned is not None and not check.passed]
         counts = Counter(_question_of(check) for check in missed)
         questions = "; ".join(
-            f"{n} student{'s'[: n > 1]}: {words}" for words, n in sorted(counts.items(), key=_often)
+            f"{n} student{'s'[: n > 1]}: {words}"
+            for words, n in sorted(counts.items(), key=lambda pair: (-pair[1], pair[0]))
         )
         lines.append(
             f"<strong>{text(', '.join(one.checks))}</strong> {text(checks[0].title)} "
             f"Missed by {len(missed)} of {one.n}. {text(questions)}"
         )
     return lines
-
-
-def _often(pair: tuple[str, int]) -> tuple[int, str]:
-    return -pair[1], pair[0]
 
 
 def _question_of(check: CheckResult) -> str:

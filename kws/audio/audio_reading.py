@@ -6,8 +6,8 @@ Shape letters: N samples
 """
 
 import os
-from collections.abc import Iterator
-from contextlib import contextmanager, nullcontext
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
 from threading import Lock
 from typing import BinaryIO
@@ -43,7 +43,13 @@ def read_blocks(
 ) -> Iterator[Float[np.ndarray, "_"]]:
     """`read_samples` in blocks of `size` samples of the file; damage is noticed when it is met."""
     path = Path(path)
-    file = open_audio(path)
+    hush = nullcontext if _refuse_broken(path)[:4] in SILENT else _quiet
+    try:
+        with hush():
+            file = soundfile.SoundFile(path)
+    except soundfile.LibsndfileError:
+        path.open("rb").close()  # a file that may not be opened raises its own OSError
+        raise UsageError(f"{path}: not audio that can be read: convert it to wav or flac") from None
     rate, channels = file.samplerate, file.channels
     if not resample and (rate, channels) != (SAMPLE_RATE, 1):
         file.close()
@@ -51,7 +57,7 @@ def read_blocks(
             f"{path}: {rate} Hz with {channels} channel{'s' * (channels > 1)}, "
             f"expected {SAMPLE_RATE} Hz mono: convert it, or let it be resampled (--resample)"
         )
-    return at_sample_rate(_decode(file, path, size), rate)
+    return at_sample_rate(_decode(file, path, size, hush), rate)
 
 
 def at_sample_rate(blocks: Iterator[np.ndarray], rate: int) -> Iterator[np.ndarray]:
@@ -63,13 +69,15 @@ def at_sample_rate(blocks: Iterator[np.ndarray], rate: int) -> Iterator[np.ndarr
     return resample_blocks(blocks, rate)
 
 
-def _decode(file: soundfile.SoundFile, path: Path, size: int) -> Iterator[np.ndarray]:
+def _decode(
+    file: soundfile.SoundFile, path: Path, size: int, hush: Callable[[], AbstractContextManager]
+) -> Iterator[np.ndarray]:
     """Blocks, as a damaged header may promise more than the memory."""
     count, promised = 0, file.frames
     with file:
         while True:
             try:
-                with _quiet() if file.format == "MP3" else nullcontext():
+                with hush():
                     samples = file.read(size, "float32", always_2d=True)
             except soundfile.LibsndfileError:
                 raise UsageError(
@@ -86,17 +94,6 @@ def _decode(file: soundfile.SoundFile, path: Path, size: int) -> Iterator[np.nda
             f"{path}: cut short, {promised} samples promised and {count} there: "
             "copy or download it again"
         )
-
-
-def open_audio(path: Path) -> soundfile.SoundFile:
-    """The recording, opened; UsageError, naming it, for what is not one or is cut short."""
-    head = _refuse_broken(path)
-    try:
-        with nullcontext() if head[:4] in SILENT else _quiet():
-            return soundfile.SoundFile(path)
-    except soundfile.LibsndfileError:
-        path.open("rb").close()  # a file that may not be opened raises its own OSError
-        raise UsageError(f"{path}: not audio that can be read: convert it to wav or flac") from None
 
 
 @contextmanager

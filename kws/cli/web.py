@@ -8,7 +8,7 @@ import typer
 
 from kws.cli import app
 from kws.cli.shared_options import SHIPPED, Run, folder_of, refuse_given
-from kws.errors import UsageError, did_you_mean
+from kws.errors import UsageError
 
 OTHERS_EVERY = 4  # of 1,120 clips of other words, one for the page
 
@@ -35,16 +35,6 @@ def web(
     """
     if not serve:
         refuse_given(context, "a page without --serve", "port")
-    named = run == SHIPPED or run.suffix == ".pt" or (run / "best.pt").is_file()
-    if out is None and not named:
-        near = did_you_mean(run.name, sorted(p.parent.name for p in run.parent.glob("*/best.pt")))
-        if not run.exists() and (near or not run.parent.is_dir()):
-            raise UsageError(
-                f"{run}: no such run{near}: correct it, or write kws web {SHIPPED} {run} for a "
-                "page of the model of kws"
-            )
-        run, out = SHIPPED, run
-    out = out or folder_of(run) / "web"
     import torch
 
     from kws.data.own_words import spare_corpus
@@ -53,9 +43,14 @@ def web(
     from kws.inference.torch_stream import TorchStream
     from kws.training.batches import Batch
     from kws.training.checkpoint import SHIPPED as CARDS
-    from kws.training.checkpoint import load_model, require_kind
+    from kws.training.checkpoint import load_model, near_run, require_kind
     from kws.training.new_head import embed
 
+    named = run == SHIPPED or run.suffix == ".pt" or (run / "best.pt").is_file()
+    mistyped = not run.exists() and (near_run(run) or not run.parent.is_dir())
+    if out is None and not (named or mistyped):
+        run, out = SHIPPED, run
+    out = out or folder_of(run) / "web"
     trained = load_model(run)
     require_kind(run, trained.task, "keywords")
     kind = trained.recipe.features.kind

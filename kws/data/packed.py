@@ -6,8 +6,7 @@
 A batch is then one gather, without a file opened or a worker process. Packs live in the cache
 folder (`kws.files.cache_dir`), named after the folder they were made from, which may be read-only.
 A pack is used while every source file has the path, size and modification time that it had; a
-changed source or a damaged pack is packed again. Two processes may pack at once: each writes a
-whole file, and the last one to finish stays.
+changed source or a damaged pack is packed again. Two may pack at once: the last whole file stays.
 
 Shape letters: N samples of a clip   F features of a frame
 """
@@ -95,7 +94,8 @@ def pack_clips(
         lengths, converted, filled = [], 0, 0
         for name in _progress(names, folder):
             if (plain := read_plain_wav(folder / name)) is None:
-                plain = _read_any(folder / name, resample)
+                whole = read_audio(folder / name, resample=resample)
+                plain = to_int16(whole[:CLIP_SAMPLES]), len(whole)
                 converted += resample
             samples, length = plain
             block[filled, : len(samples)] = samples
@@ -192,11 +192,6 @@ def read_plain_wav(path: Path) -> tuple[np.ndarray, int] | None:
         return None
     count = min(size // 2, CLIP_SAMPLES)
     return np.frombuffer(data, "<i2", count, HEADER_BYTES), size // 2
-
-
-def _read_any(path: Path, resample: bool) -> tuple[np.ndarray, int]:
-    waveform = read_audio(path, resample=resample)
-    return to_int16(waveform[:CLIP_SAMPLES]), len(waveform)
 
 
 def _fingerprint(kind: str, folder: Path, names: Sequence[str]) -> str:

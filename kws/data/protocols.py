@@ -85,8 +85,7 @@ def require_same_labels(
 ) -> None:
     """UsageError naming the first difference between two label tuples, order included.
 
-    Five orders of the same twelve labels are in circulation; with a wrong one a model scores near
-    chance without any other sign.
+    Twelve labels circulate in five orders; a wrong one shows only as a score near chance.
     """
     cure = "evaluate with the labels it was trained with, or train again"
     for index, (ours, theirs) in enumerate(zip(expected, found, strict=False)):

@@ -166,7 +166,8 @@ def _from_zip(source: Path) -> dict[str, bytes]:
             names = {each.filename: each for each in archive.infolist() if not each.is_dir()}
             if sum(each.file_size for each in names.values()) > MOST:
                 raise UsageError(f"{source} is too large for a kit: name the file kws-NN.zip")
-            top = _top(names)
+            found = [n.removesuffix(MANIFEST) for n in names if f"/{n}".endswith(f"/{MANIFEST}")]
+            top = min(found, key=len, default="")
             return {
                 name.removeprefix(top): archive.read(each)
                 for name, each in names.items()
@@ -189,8 +190,3 @@ def _from_folder(source: Path) -> dict[str, bytes]:
     paths = _manifest(data, source)["files"]
     held = {path: (top / path).read_bytes() for path in paths if (top / path).is_file()}
     return held | {MANIFEST: data}
-
-
-def _top(names: Mapping[str, Any]) -> str:
-    found = [name.removesuffix(MANIFEST) for name in names if f"/{name}".endswith(f"/{MANIFEST}")]
-    return min(found, key=len, default="")

@@ -138,7 +138,8 @@ class Kernel:
             tree = parse(source)
         except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
             finding = self.finding(error, name)
-            self.failed |= dict.fromkeys(_names_by_text(source), finding)
+            names = re.findall(r"^(?:def|class)\s+(\w+)|^(\w+)\s*=", source, re.M)
+            self.failed |= {defined or assigned: finding for defined, assigned in names}
             if mode != "definitions":
                 for check in checks_in(source):
                     self.report({"check": check, **finding, "printed": ""})
@@ -359,11 +360,6 @@ def definition_at(at: str, line: int) -> str:
 
 def stored(node: ast.stmt) -> frozenset[str]:
     return frozenset({*names_of(node), *set_by(node)})
-
-
-def _names_by_text(source: str) -> set[str]:
-    found = re.findall(r"^(?:def|class)\s+(\w+)|^(\w+)\s*=", source, re.M)
-    return {defined or assigned for defined, assigned in found}
 
 
 def lines_to(printed_lines: dict[str, tuple[str, str]]) -> Any:

@@ -1,7 +1,6 @@
 """The released course: assignments, tasks, questions, and the paths of its notebooks.
 
-Released notebooks are stored in `kws/course`, the student's copies in `assignments/` or the
-current folder.
+Released notebooks are stored in `kws/course`, the student's copies in `assignments/` or here.
 """
 
 import ast
@@ -87,10 +86,6 @@ class SeveralTargets:
         return any(target.covers(check) for target in self.targets)
 
 
-def in_order(task: str) -> list[int]:
-    return [int(part) for part in task.split(".")]
-
-
 @cache
 def released() -> dict[str, Path]:
     notebooks = {number: path / RELEASED for number, path in assignment_folders().items()}
@@ -118,7 +113,7 @@ def tasks_of(number: str) -> dict[str, ReleasedTask]:
             section=sections.get(name, NO_SECTION)[2],
             checks=tuple(c for c in cells if any(task_of(check) == name for check in c.checks)),
         )
-        for name in sorted(names, key=in_order)
+        for name in sorted(names, key=lambda task: [int(part) for part in task.split(".")])
     }
 
 

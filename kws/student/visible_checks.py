@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from kws.course.notebooks import NotebookCell, read_cells
+from kws.course.notebooks import read_cells
 from kws.course.source import as_python, decide, describe, parse
 from kws.errors import UsageError
 from kws.student.processes import CODE, JsonProcess, WarmProcess, warm_process
@@ -216,7 +216,8 @@ def plan(
             mode = "checks"
         else:
             mode = "definitions"
-        planned.append(_planned(len(planned) + 1, cell, mode))
+        source, number = as_python(cell.source), len(planned) + 1
+        planned.append({"number": number, "name": cell.name, "source": source, "mode": mode})
         if wanted:
             wanted_at.append(len(planned))
     if whole or not wanted_at:
@@ -255,8 +256,3 @@ def _without_rivals(planned: list[dict[str, Any]], wanted: set[str], notes: list
             several.append(best)
             notes.append(describe(name, [places[n] for n in there], places[best]))
     return max((where[best]["number"] for best in several), default=0)
-
-
-def _planned(number: int, cell: NotebookCell, mode: str) -> dict[str, Any]:
-    source = as_python(cell.source)
-    return {"number": number, "name": cell.name, "source": source, "mode": mode}

@@ -27,7 +27,7 @@ from torch.nn.utils.rnn import pad_sequence
 
 from kws.audio.normalize import Normalizer
 from kws.data.protocols import get_protocol, require_same_labels
-from kws.errors import UsageError
+from kws.errors import UsageError, did_you_mean
 from kws.files import write_bytes
 from kws.models.registry import PRETRAINED, build_model
 from kws.training.other_words import SeparateOtherWords, unknown_of
@@ -93,8 +93,7 @@ def model_state(
 ) -> dict[str, Any]:
     """The content of a checkpoint, with references to the live weights.
 
-    `protocol` names the classes and splits of its accuracy, "speakers" for speakers; `step` counts
-    optimizer steps.
+    `protocol` names the classes and splits of its accuracy, or "speakers"; `step` counts updates.
     """
     return {
         "format": FORMAT,
@@ -130,11 +129,16 @@ def checkpoint_of(run_or_file: str | Path) -> Path:
     return path / "best.pt"
 
 
+def near_run(path: Path) -> str:
+    """`did_you_mean` for the runs beside `path`."""
+    return did_you_mean(path.name, sorted(p.parent.name for p in path.parent.glob("*/best.pt")))
+
+
 def read_checkpoint(path: str | Path) -> dict[str, Any]:
     """Read a checkpoint to the CPU, checksums verified; UsageError for what is not one of ours."""
     path = Path(path)
     if not path.is_file():
-        raise UsageError(f"{path}: no such checkpoint: check the path, or train with kws train")
+        raise UsageError(f"{path}: no such checkpoint{near_run(path)}: correct it or run kws train")
     data = io.BytesIO(path.read_bytes())  # so that every OSError below is the content's fault
     cure = "copy it again, or train again"
     try:
@@ -253,8 +257,7 @@ class Trained:
 def load_model(run_or_file: str | Path, device: str | torch.device = "cpu") -> Trained:
     """The trained model of a run folder (its best.pt) or of a checkpoint file, ready to evaluate.
 
-    A last.pt with averaged weights gives those. UsageError: missing, damaged, not ours, or from a
-    version whose models differ.
+    A last.pt with averaged weights gives those. UsageError: missing, damaged or of other models.
     """
     path = checkpoint_of(run_or_file)
     state = read_checkpoint(path)

@@ -5,8 +5,7 @@ step that changes nothing is a wasted step. Plot them, test them, or hand them t
 
 Source: linear warm-up and half a cosine as in Loshchilov and Hutter 2017, "SGDR", section 3
 (https://arxiv.org/abs/1608.03983), without restarts. Equal to transformers'
-`get_cosine_schedule_with_warmup` one step later, whose own first step has learning rate zero, if
-there is a warm-up.
+`get_cosine_schedule_with_warmup` one step later, as its own warm-up begins at zero.
 """
 
 import math

@@ -114,13 +114,13 @@ def test_an_option_without_effect_is_refused(kws, run_of, arguments, sentence):
     kws(*arguments).sentence(sentence)
 
 
-def test_all_kinds_have_an_evaluation_and_a_run_that_is_not_there_is_refused(
-    kws, tmp_path, monkeypatch
-):
+def test_all_kinds_have_an_evaluation_and_a_missing_run_is_refused(kws, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    kws("web", "typo", "page").sentence("typo: no such checkpoint")
-    kws("web", "typo/page").sentence("typo/page: no such run")
-    assert not list(tmp_path.iterdir())
+    (tmp_path / "first").mkdir()
+    (tmp_path / "first/best.pt").touch()
+    for words in (["typo", "page"], ["typo/page"], ["firs"]):
+        kws("web", *words).sentence(f"{words[0]}: no such checkpoint")
+    assert list(tmp_path.iterdir()) == [tmp_path / "first"]
     assert EVALUATIONS.keys() == KINDS.keys()
     assert EXPORTS.keys() == {name for name in KINDS if "export" in KINDS[name].commands}
 

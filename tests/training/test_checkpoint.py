@@ -103,8 +103,9 @@ def test_a_damaged_or_changed_checkpoint_is_refused(saved):
     state["recipe"] = state["recipe"].replace("hidden_size = 5", "hidden_size = 7")
     save_checkpoint(saved, state)
     assert "its weights do not fit gru" in refused(saved)
+    assert f"checkpoint (did you mean {saved.parent.name!r}?)" in refused(f"{saved.parent}s")
     saved.unlink()
-    assert "no such checkpoint" in refused(saved)
+    assert "no such checkpoint: " in refused(saved)
     assert "contains no best.pt" in refused(saved.parent)
 
 

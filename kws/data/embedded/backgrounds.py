@@ -1,5 +1,4 @@
-"""Six background recordings, like those of Speech Commands: three kinds of noise, a machine,
-dishes, and babble.
+"""Six background recordings like Speech Commands': three noises, a machine, dishes, babble.
 
 Shape letters: N samples
 """

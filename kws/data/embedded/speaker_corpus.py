@@ -5,8 +5,7 @@
     voices.json       how each voice was made
 
 Every voice has a vocal tract and a pitch of its own. Microphone, room and noise are drawn for each
-utterance: one fixed for each speaker would give the answer away. No word of a test sentence occurs
-in a training sentence.
+utterance: fixed for a speaker they give the answer away. Training sentences lack the tests' words.
 """
 
 import hashlib
@@ -103,8 +102,7 @@ def speak_again(
 
     Sentences, rates, microphones and rooms follow from `recordings_seed`, which may be kept secret:
     what a model is asked about can then be neither copied nor learned. Returns `utterances`
-    features (mel_len, 40) of each voice, voice after voice, and the number of each one's speaker,
-    as mapping.json has it.
+    features (mel_len, 40) of each voice, voice after voice, and each one's number in mapping.json.
     """
     if speakers < 1 or utterances < 1:
         raise UsageError(f"speakers={speakers} and utterances={utterances} must be 1 or more")
