@@ -336,7 +336,7 @@ def collapse_values(draw, T, V, collapse):
     yield f"collapse of {T} random symbols", list(collapse(draw.integers(T, high=V)))
 
 
-@trial("7.6", public={"U": 6}, hidden={"U": 13})
+@trial("7.6", public={"U": 6}, hidden={"U": range(40, 90)})
 def needed_values(draw, U, frames_needed):
     """a frame for each symbol, and one for the blank between equal neighbors."""
     for text in ([1, 1, 2], [3], [4, 4, 4], [1, 2, 1]):
