@@ -1,22 +1,22 @@
 """Train the model that comes with kws, kws/pretrained/keywords.pt, on clips of people.
 
-    python benchmarks/shipped_training.py RECORDINGS RUN --train [--more CLIPS]
-    python benchmarks/shipped_training.py RECORDINGS RUN --end [--more CLIPS]
-    python benchmarks/shipped_training.py RECORDINGS RUN
+    python benchmarks/shipped_training.py RECORDINGS RUN --train [--wide] [--more CLIPS]
+    python benchmarks/shipped_training.py RECORDINGS RUN --end [--wide] [--more CLIPS]
+    python benchmarks/shipped_training.py RECORDINGS RUN --mean
     python benchmarks/shipped_training.py RECORDINGS RUN --distill TEACHER …
+    python benchmarks/shipped_training.py RECORDINGS FIRST --join WIDE
 
 RECORDINGS has speech_commands_people/ (words, and lists of the speakers for validation) and
 speech_commands_excerpt/, of which only _background_noise_ is read here: its clips of words are part
 of the official test. CLIPS are more of the same, by `data_scripts/collect_clips.py`. The first
 command trains as the recipe keywords-stream says, the second goes on from its averaged weights, in
-RUN-end, as keywords-sentences says; both continue what was interrupted. The third writes the
-weights halfway between those at the end of RUN and of RUN-end (Wortsman et al. 2022,
-https://arxiv.org/abs/2109.01903), rounded to 16 bits. RUN may also be a checkpoint: a copy of
-kws/pretrained/keywords.pt, to train on.
-`benchmarks/shipped.py` measures them and writes their card. The third also writes keywords.onnx,
-the same weights as a graph for onnxruntime; --graph does that alone. --distill is tried, and not
-what ships: in place of --end, with most of each target from the mean of the teachers' probabilities
-(`benchmarks/distillation.py`).
+RUN-end, as keywords-sentences says; both continue what was interrupted; --wide trains the wider of
+the two networks of `crnn-pair`. The third writes RUN-mean.pt, the weights halfway between those at
+the end of RUN and of RUN-end (Wortsman et al. 2022, https://arxiv.org/abs/2109.01903). RUN may also
+be a checkpoint. The last joins two such files into keywords.pt, in 8 bits, and writes
+keywords.onnx, the same weights as a graph for onnxruntime; `benchmarks/shipped.py` measures them
+and writes their card. --distill is tried, and not what ships: in place of --end, with most of each
+target from the mean of the teachers' probabilities (`benchmarks/distillation.py`).
 """
 
 import argparse
@@ -24,31 +24,34 @@ import subprocess
 import tempfile
 from pathlib import Path
 
-import numpy as np
-import onnx
 import torch
 from distillation import distill
-from onnx import numpy_helper
 
 from kws.cli import run as run_command
 from kws.files import write_bytes
 from kws.inference.export import export_onnx
 from kws.inference.onnx_stream import SHIPPED_ONNX
-from kws.inference.small_graph import with_short_names
+from kws.inference.small_graph import with_short_names, with_small_weights
+from kws.models.pair import CrnnPairConfig, join
 from kws.training.checkpoint import (
     SHIPPED,
     load_model,
+    model_state,
+    new_model,
+    quantize_weights,
     read_checkpoint,
     save_checkpoint,
     weights_of,
 )
+from kws.training.other_words import without_parts
 from kws.training.recipe import load_recipe
 from kws.training.splits import load_splits
 
 RECIPE, THEN = "keywords-stream", "keywords-sentences"
 SHARE = 0.9  # of a target that the teachers give
 DISTILLING_STEPS = 3600
-SMALLEST = 256  # numbers of a tensor that is worth a node of its own
+PAIR = CrnnPairConfig()
+WIDE = [f"model.channels={[*PAIR.wide_channels]}", f"model.hidden_size={PAIR.wide_hidden_size}"]
 
 
 def gather(recordings: Path, out: Path, more: Path | None = None) -> Path:
@@ -73,8 +76,10 @@ def main() -> None:
     parser.add_argument("--more", type=Path, metavar="CLIPS")
     parser.add_argument("--train", action="store_true")
     parser.add_argument("--end", action="store_true")
+    parser.add_argument("--wide", action="store_true")
+    parser.add_argument("--mean", action="store_true")
     parser.add_argument("--distill", type=Path, nargs="+", metavar="TEACHER")
-    parser.add_argument("--graph", action="store_true")
+    parser.add_argument("--join", type=Path, metavar="WIDE")
     chosen = parser.parse_args()
     run, end = chosen.run, chosen.run.with_name(f"{chosen.run.name}-end")
     first = run / "last.pt" if run.is_dir() else run
@@ -85,19 +90,24 @@ def main() -> None:
         recipe = load_recipe(THEN, [f"train.total_steps={DISTILLING_STEPS}"])
         teachers = [load_model(each) for each in chosen.distill]
         distill(recipe, load_splits(recipe, data), teachers, end, share=SHARE, init=first)
-        return
-    if chosen.train or chosen.end:
+    elif chosen.train or chosen.end:
         command = ["train", "--data", str(data), "--device", "cpu", "--resume", "--out"]
         command += [str(run), RECIPE] if chosen.train else [str(end), THEN, "--init", str(first)]
-        raise SystemExit(run_command(command))
-    if chosen.graph:
-        write_graph()
-        return
+        wide = [word for each in WIDE for word in ("--set", each)] if chosen.wide else []
+        raise SystemExit(run_command(command + wide))
+    elif chosen.mean:
+        write_mean([each for each in (first, end / "last.pt") if each.exists()], f"{run}-mean.pt")
+    elif chosen.join:
+        write_pair(run, chosen.join)
+    else:
+        parser.error("nothing to do: choose --train, --end, --mean, --distill or --join")
+
+
+def write_mean(paths: list[Path], out: str) -> None:
+    """The mean of the weights of checkpoints, and how they were made, as a checkpoint."""
     commit = subprocess.check_output(["git", "rev-parse", "--short=7", "HEAD"], text=True).strip()
-    paths = [each for each in (first, end / "last.pt") if each.exists()]
     states = [read_checkpoint(each) for each in paths]
     parts = [each.get("made") or f"{each['step']:,} steps, at commit {commit}" for each in states]
-    made = ", then ".join(parts)
     several = [weights_of(each) for each in states]
     weights = {
         name: torch.stack([each[name].float() for each in several]).mean(0).half()
@@ -105,29 +115,29 @@ def main() -> None:
         else weight
         for name, weight in several[-1].items()
     }
-    out, kept = SHIPPED["keywords"], {**states[-1], "weights": weights, "made": made}
+    kept = {**states[-1], "weights": weights, "made": ", then ".join(parts)}
     save_checkpoint(out, {key: value for key, value in kept.items() if key != "training"})
-    print(f"{out}: {out.stat().st_size / 1000:.0f} kB, {made}")
-    write_graph()
+    print(f"{out}: {kept['made']}")
 
 
-def write_graph() -> None:
-    """The same model for onnxruntime: weights in 16 bits, which become 32 when it is opened."""
+def write_pair(*paths: Path) -> None:
+    """The model that ships, of a narrow and of a wide network."""
+    first, wide = (load_model(each) for each in paths)
+    recipe = load_recipe(THEN, ["model.name=crnn-pair"])
+    model = new_model(recipe, len(first.labels))
+    bodies = [without_parts(each.model).state_dict() for each in (first, wide)]
+    without_parts(model).load_state_dict(join(*bodies))
+    named = {"labels": first.labels, "protocol": first.protocol, "normalizer": first.normalizer}
+    state = model_state(model, recipe=recipe, step=first.step, **named)
+    made = [read_checkpoint(each)["made"] for each in paths]
+    out = SHIPPED["keywords"]
+    save_checkpoint(out, {**quantize_weights(state), "made": f"{made[0]}; the wider one {made[1]}"})
+    print(f"{out}: {out.stat().st_size / 1000:.0f} kB")
     with tempfile.TemporaryDirectory() as folder:
         plain = Path(folder) / "plain.onnx"
         export_onnx(load_model("keywords"), plain)
-        graph = onnx.load(plain)
-    inside, ahead = graph.graph, []
-    for tensor in [each for each in inside.initializer if each.data_type == onnx.TensorProto.FLOAT]:
-        name, values = tensor.name, numpy_helper.to_array(tensor)
-        if values.size < SMALLEST or not np.array_equal(values.astype(np.float16), values):
-            continue
-        tensor.CopyFrom(numpy_helper.from_array(values.astype(np.float16), f"{name}/half"))
-        half, kind = [f"{name}/half"], onnx.TensorProto.FLOAT
-        ahead.append(onnx.helper.make_node("Cast", half, [name], to=kind))
-    for node in ahead:
-        inside.node.insert(0, node)
-    write_bytes(SHIPPED_ONNX, with_short_names(graph.SerializeToString()))
+        graph = with_small_weights(plain.read_bytes(), lambda _: True)
+    write_bytes(SHIPPED_ONNX, with_short_names(graph))
     print(f"{SHIPPED_ONNX}: {SHIPPED_ONNX.stat().st_size / 1000:.0f} kB")
 
 

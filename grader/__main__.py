@@ -48,11 +48,7 @@ def gradescope_zip(
     from grader.batch.gradescope_zip import write_zip
 
     names = write_zip(
-        out,
-        assignment=assignment,
-        required=require_isolation,
-        torch_index=torch_index,
-        marks=marks,
+        out, assignment=assignment, required=require_isolation, torch_index=torch_index, marks=marks
     )
     print(f"written: {out} ({len(names)} files)")
     print(

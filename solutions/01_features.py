@@ -575,11 +575,11 @@ with check(
     "1.7-split-of-real-speakers", "five speakers of Speech Commands are in the right splits"
 ):
     speakers = ["c2d15ea5", "4a294341", "0487ba9b", "1093c8e7", "3df9a3d4"]
-    speakers += [f"{number:08x}" for number in (2, 0, 7, 24, 38, 11, 45, 15)]
+    speakers += [f"{number:08x}" for number in (2, 0, 7, 24, 38, 11, 45, 15, 13)]
     found = [which_split(f"yes/{speaker}_nohash_0.wav") for speaker in speakers]
     splits = ["validation", "training", "testing", "testing", "testing"]
-    splits += [{"t": "testing", "v": "validation"}[split] for split in "tvvttvtv"]
-    expect_equal("the splits of yes/c2d15ea5_nohash_0.wav and twelve others", found, splits)
+    splits += [{"t": "testing", "v": "validation", "r": "training"}[split] for split in "tvvttvtvr"]
+    expect_equal("the splits of yes/c2d15ea5_nohash_0.wav and 13 others", found, splits)
 check_values("1.7-split-recordings", which_split)
 check_values("1.7-split-values", which_split)
 check_values("1.7-split-folders", which_split)

@@ -58,12 +58,8 @@ def test_a_table_is_aligned_and_the_last_line_is_json(script, capsys):
         "longer          7   0.50",
     ]
     report.finish({"speedup": 1 / 3, "n": 1234567, "each": [{"x": 2.0}], "name": "ü"})
-    assert last_line(capsys) == {
-        "speedup": 0.333333,
-        "n": 1234567,
-        "each": [{"x": 2.0}],
-        "name": "ü",
-    }
+    found = {"speedup": 0.333333, "n": 1234567, "each": [{"x": 2.0}], "name": "ü"}
+    assert last_line(capsys) == found
     with pytest.raises(ValueError, match="zip"):
         report.print_table(["a", "b"], [[1, 2], [3]])
     with pytest.raises(ValueError, match="JSON"):

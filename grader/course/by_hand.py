@@ -27,10 +27,7 @@ def checks_by_hand(number: str) -> tuple[str, ...]:
 
 
 def compare_by_hand(
-    number: str,
-    answers: Mapping[str, Any],
-    task: str = "",
-    listener: Listener = lambda *_: None,
+    number: str, answers: Mapping[str, Any], task: str = "", listener: Listener = lambda *_: None
 ) -> dict[str, Results]:
     """Check -> the values compared, up to the first wrong one, or an exception."""
     names, found = dict(answers), {}

@@ -68,12 +68,7 @@ class Confinement:
 
     @classmethod
     def build(
-        cls,
-        tier: Tier,
-        withheld: Sequence[str],
-        user: int,
-        group: int,
-        gpu: Gpu | None = None,
+        cls, tier: Tier, withheld: Sequence[str], user: int, group: int, gpu: Gpu | None = None
     ) -> "Confinement":
         """Run in the session process, which `namespaces.start` made if the tier is sealed."""
         confinement = cls(tier, gpu=gpu)

@@ -15,10 +15,7 @@ OPTIMIZERS: Mapping[str, Callable[..., torch.optim.Optimizer]] = {
     "adamw": torch.optim.AdamW,
     "sgd": torch.optim.SGD,
 }
-LOSSES: Mapping[str, Callable[..., Tensor]] = {
-    "cross_entropy": F.cross_entropy,
-    "mse": F.mse_loss,
-}
+LOSSES: Mapping[str, Callable[..., Tensor]] = {"cross_entropy": F.cross_entropy, "mse": F.mse_loss}
 
 
 def observe(module: nn.Module, args: Sequence[Any], flat: int | None) -> tuple[Any, int, int]:

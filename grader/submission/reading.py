@@ -27,9 +27,7 @@ from kws.errors import UsageError
 
 
 def read_submissions(
-    path: Path | str,
-    assignment: str | None = None,
-    catalog: Mapping[str, Assignment] = ASSIGNMENTS,
+    path: Path | str, assignment: str | None = None, catalog: Mapping[str, Assignment] = ASSIGNMENTS
 ) -> list[Submission]:
     """What the student handed in at `path`: the Submission to `assignment`, or to each one found.
 
@@ -158,10 +156,7 @@ def _submission(
 
 
 def _nothing(
-    number: str,
-    collected: Collected,
-    answers: Sequence[Answer],
-    catalog: Mapping[str, Assignment],
+    number: str, collected: Collected, answers: Sequence[Answer], catalog: Mapping[str, Assignment]
 ) -> Submission:
     digest = hashlib.sha256()
     for file in collected.files:

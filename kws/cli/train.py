@@ -66,6 +66,7 @@ def train(
 
     With torchrun --nproc-per-node=N -m kws.cli train …, N processes share every batch.
     """
+    from kws.training.checkpoint import load_model
     from kws.training.distributed import team_of_processes
     from kws.training.loop import begin, check_free, finish
     from kws.training.memory import keep_freed_memory
@@ -105,8 +106,11 @@ def train(
         refuse(recipe, **{"head-only": head_only, "final": final})
     if head_only:
         refuse("--head-only", resume=resume)
+        body, own = init or SHIPPED, [each for each in overrides if each.startswith("model.")]
+        if own:
+            raise UsageError(f"--set {own[0]}: --head-only keeps the model of {body}: remove it")
+        chosen = replace(chosen, model=load_model(body).recipe.model)
         with team_of_processes(device) as team:
-            body = init or SHIPPED
             given = (chosen, require_data(data), out, team, resume, resample, partial, body, final)
             new_head(classifier(*given), body, out, None if final else data, resample, partial)
         return

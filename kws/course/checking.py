@@ -256,13 +256,7 @@ def lines_go_to(listener: Listener) -> Iterator[None]:
         _listeners.pop()
 
 
-def expect_close(
-    what: str,
-    actual: Any,
-    expected: Any,
-    *,
-    atol: float = 1e-5,
-) -> None:
+def expect_close(what: str, actual: Any, expected: Any, *, atol: float = 1e-5) -> None:
     """`actual` must be a tensor with the shape and, up to `atol`, the values of `expected`."""
     _compare(what, actual)
     expected = torch.as_tensor(expected)

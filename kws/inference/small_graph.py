@@ -1,8 +1,8 @@
 """An ONNX graph in fewer bytes that computes in float as before.
 
-Weights are stored as int8 and a scale for each row; the Fourier transform beside its window,
-because without it rows repeat each other and compress well. The graph itself multiplies them, which
-a runtime does once, when it loads: constants are folded.
+Weights are stored as int8 and a scale for each row, the Fourier transform as a table of cosines.
+The graph itself multiplies and looks up, which a runtime does once, when it loads: constants are
+folded.
 """
 
 from collections.abc import Callable
@@ -14,6 +14,9 @@ import torch
 from kws.audio.features_fast import dft_kernels
 
 SMALLEST = 1024  # numbers; fewer are not worth two more operators
+STEPS = 124  # of int8 up to the largest: four times those of a checkpoint, which stays as it is
+# A constant, and the operators that make an initializer of it, each with its second input.
+Computation = tuple[np.ndarray, list[tuple[str, np.ndarray | None]]]
 
 
 def with_small_weights(model: bytes, is_weight: Callable[[str], bool]) -> bytes:
@@ -23,48 +26,65 @@ def with_small_weights(model: bytes, is_weight: Callable[[str], bool]) -> bytes:
     gate of a direction.
     """
 
-    def split(name: str, weight: np.ndarray) -> tuple[np.ndarray, np.ndarray] | None:
+    def compute(name: str, weight: np.ndarray) -> Computation | None:
         if weight.ndim < 2 or weight.size < SMALLEST or not is_weight(name):
             return None
         first = next(axis for axis, size in enumerate(weight.shape) if size > 2)
         largest = np.abs(weight).max(tuple(range(first + 1, weight.ndim)), keepdims=True)
-        scale = np.maximum(largest, 1e-12).astype(np.float32) / 127
-        return np.round(weight / scale).astype(np.int8), scale
+        scale = np.maximum(largest, 1e-12).astype(np.float32) / STEPS
+        return np.round(weight / scale).astype(np.int8), [("Cast", None), ("Mul", scale)]
 
-    return _as_products(model, split)
+    return _with_computed(model, compute)
 
 
-def with_separate_window(model: bytes) -> bytes:
-    """The same graph, `dft_kernels` of a Hann window as those of none, and the window."""
+def with_computed_dft(model: bytes) -> bytes:
+    """The same graph, `dft_kernels` of a Hann window from products and one table of cosines.
 
-    def split(_: str, kernels: np.ndarray) -> tuple[np.ndarray, np.ndarray] | None:
-        width = kernels.shape[-1] if kernels.ndim == 3 else 0
-        if not width or kernels.shape != (2 * (width // 2 + 1), 1, width):
+    The real part of row k is cos(2π k n / N); the imaginary part, −sin, is the cosine of a quarter
+    of a turn more.
+    """
+
+    def compute(_: str, kernels: np.ndarray) -> Computation | None:
+        size = kernels.shape[-1] if kernels.ndim == 3 else 0
+        if not size or size % 4 or kernels.shape != (2 * (size // 2 + 1), 1, size):
             return None
-        rows, window = dft_kernels(torch.ones(width)).numpy(), torch.hann_window(width).numpy()
-        same = np.allclose(rows * window, kernels, rtol=0, atol=1e-6)
-        return (rows, window) if same else None
+        window = torch.hann_window(size)
+        if not np.allclose(dft_kernels(window), kernels, rtol=0, atol=1e-6):
+            return None
+        n, half = np.arange(size), len(kernels) // 2
+        turned = np.array([0, size // 4]).repeat(half)[:, None, None]
+        cosines = np.cos(2 * np.pi / size * n).astype(np.float32)
+        angle = [("Mul", n), ("Add", turned), ("Mod", np.array(size))]  # in parts of a turn
+        k = np.tile(n[:half], 2)[:, None, None]
+        return k, [*angle, ("Gather", cosines), ("Mul", window.numpy())]
 
-    return _as_products(model, split)
+    return _with_computed(model, compute)
 
 
-def _as_products(model: bytes, split: Callable[[str, np.ndarray], Any]) -> bytes:
-    """The same graph with the initializers that `split` makes two factors of."""
+def _with_computed(model: bytes, compute: Callable[[str, np.ndarray], Computation | None]) -> bytes:
+    """The same graph with the initializers computed for which `compute` says how."""
     import onnx
     from onnx import TensorProto, helper, numpy_helper
 
     graph = onnx.load_from_string(model)
     inside, ahead = graph.graph, []
     for tensor in list(inside.initializer):
-        name, factors = tensor.name, split(tensor.name, numpy_helper.to_array(tensor))
-        if factors is None:
+        if (found := compute(tensor.name, numpy_helper.to_array(tensor))) is None:
             continue
-        stored, single, scale = (f"{name}/{part}" for part in ("stored", "float", "factor"))
+        given = f"{tensor.name}/stored"
         inside.initializer.remove(tensor)
-        for part, called in zip(factors, (stored, scale), strict=True):
-            inside.initializer.append(numpy_helper.from_array(part, called))
-        ahead.append(helper.make_node("Cast", [stored], [single], to=TensorProto.FLOAT))
-        ahead.append(helper.make_node("Mul", [single, scale], [name]))
+        inside.initializer.append(numpy_helper.from_array(found[0], given))
+        for place, (operator, second) in enumerate(found[1]):
+            inputs, made = [given], f"{tensor.name}/{place}"
+            if second is not None:
+                inputs.append(f"{made}/second")
+                inside.initializer.append(numpy_helper.from_array(second, inputs[1]))
+            if operator == "Gather":
+                inputs.reverse()  # its first input is the table
+            made = tensor.name if place == len(found[1]) - 1 else made
+            cast: Any = {"to": TensorProto.FLOAT} if operator == "Cast" else {}
+            ahead.append(helper.make_node(operator, inputs, [made], **cast))
+            given = made
     for node in reversed(ahead):
         inside.node.insert(0, node)
     return graph.SerializeToString()

@@ -32,7 +32,7 @@ from kws.errors import UsageError
 from kws.inference.export import write_graph
 from kws.inference.onnx_rnn import OPSET
 from kws.inference.onnx_tools import open_session
-from kws.inference.small_graph import with_separate_window, with_short_names, with_small_weights
+from kws.inference.small_graph import with_computed_dft, with_short_names, with_small_weights
 from kws.inference.streaming import MARGIN
 from kws.models.causal import CausalModel, describe_state
 from kws.training.new_head import split_head
@@ -110,7 +110,7 @@ def export_waveform(
 
     def shrink(graph: Path) -> None:
         """Store weights in 8 bits, unless a probability of the examples changes by `SMALL`."""
-        plain = with_separate_window(graph.read_bytes())
+        plain = with_computed_dft(graph.read_bytes())
         small = with_small_weights(plain, lambda name: name.startswith(("body.", "head.")))
         graph.write_bytes(with_short_names(small))
         session = open_session(graph)

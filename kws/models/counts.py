@@ -29,6 +29,7 @@ from kws.models.convs2s import ConvS2sConfig
 from kws.models.ds_cnn import STEM_KERNEL, DsCnnConfig
 from kws.models.gated import GatedCrnnConfig
 from kws.models.keyword_transformer import KeywordTransformerConfig
+from kws.models.pair import CrnnPairConfig
 from kws.models.patches import count_patches
 from kws.models.recurrent import CrnnConfig, GruConfig, RnnConfig
 from kws.models.spectrogram_transformer import SpectrogramTransformerConfig
@@ -221,9 +222,22 @@ def parts_of_causal_conformer(config: CausalConformerConfig) -> Parts:
 
 def parts_of_gated_crnn(config: GatedCrnnConfig) -> Parts:
     """All of one CRNN, and all of the other."""
-    parts = map(parts_of_crnn, config.networks)
-    wholes = [functools.reduce(operator.add, each.values()) for each in parts]
-    return dict(zip(("gate", "words"), wholes, strict=True))
+    gate, words = (total(parts_of_crnn(each)) for each in config.networks)
+    return {"gate": gate, "words": words}
+
+
+def parts_of_crnn_pair(config: CrnnPairConfig) -> Parts:
+    """All of one CRNN but its classifier, so of the other, and one classifier for both."""
+    several = [parts_of_crnn(each) for each in config.networks]
+    first, second = (total({**each, "classify": Formula("0", {})}) for each in several)
+    width = 2 * (config.hidden_size + config.wide_hidden_size)
+    last = classifier(width, config.num_classes, 0, normalized=False)
+    return {"first": first, "second": second, "classify": last}
+
+
+def total(parts: Parts) -> Formula:
+    """The sum of all parts."""
+    return functools.reduce(operator.add, parts.values())
 
 
 def parts_of_gru(config: GruConfig) -> Parts:
@@ -449,6 +463,7 @@ PARTS: dict[type, Callable[[Any], Parts]] = {
     CausalConformerConfig: parts_of_causal_conformer,
     CausalCrnnConfig: parts_of_causal_crnn,
     CrnnConfig: parts_of_crnn,
+    CrnnPairConfig: parts_of_crnn_pair,
     GatedCrnnConfig: parts_of_gated_crnn,
     GruConfig: parts_of_gru,
     RnnConfig: parts_of_rnn,

@@ -21,6 +21,7 @@ from kws.models import (
     ds_cnn,
     gated,
     keyword_transformer,
+    pair,
     pretrained,
     recurrent,
     speaker,
@@ -58,6 +59,11 @@ MODELS: dict[str, Entry] = {
         gated.GatedCrnn,
         gated.GatedCrnnConfig(),
         "two of crnn-small: one for silence and unknown, one for words",
+    ),
+    "crnn-pair": Entry(
+        pair.CrnnPair,
+        pair.CrnnPairConfig(),
+        "crnn-small and a wider one, whose logits are averaged: the model that comes with kws",
     ),
     "crnn-causal": Entry(
         causal_crnn.CausalCrnn,

@@ -54,11 +54,7 @@ def unread_weights(notebook: Path) -> list[str]:
 
 
 def hand_in(
-    number: str,
-    notebook: Path,
-    outcomes: Sequence[CheckOutcome],
-    out: Path,
-    student: str = "",
+    number: str, notebook: Path, outcomes: Sequence[CheckOutcome], out: Path, student: str = ""
 ) -> HandInZip:
     """Write the zip of an assignment to `out`; UsageError for a file too large to be graded."""
     files = {f"{stem_of(number)}.ipynb": notebook}

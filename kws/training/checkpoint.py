@@ -7,8 +7,9 @@
     last.pt   the newest weights and the whole state of the training, to resume from
 
 Both hold a dictionary: `format`, `recipe` (TOML), `labels`, `protocol`, `normalizer`,
-`weights`, `step`; last.pt also `training`. Only tensors, strings, numbers and
-containers: they load with `weights_only=True`, so a checkpoint from a stranger runs no code.
+`weights`, `step`; last.pt also `training`; where weights are quantized there are `scales`, by which
+they are multiplied. Only tensors, strings, numbers and containers: they load with
+`weights_only=True`, so a checkpoint from a stranger runs no code.
 """
 
 import io
@@ -34,6 +35,7 @@ from kws.training.other_words import SeparateOtherWords, unknown_of
 from kws.training.recipe import Recipe, compute_features, parse_recipe, to_toml
 
 FORMAT = "kws checkpoint 1"
+SMALLEST, STEPS = 1024, 31  # numbers of a tensor that is worth scales, and steps of its int8
 SHIPPED = {"keywords": Path(__file__).parents[1] / "pretrained" / "keywords.pt"}  # by name
 FIELDS = {
     "format": str,
@@ -108,7 +110,23 @@ def model_state(
 
 def weights_of(state: Mapping[str, Any]) -> dict[str, Tensor]:
     """The weights to use of a checkpoint's content: where training averaged them, the averages."""
-    return state.get("training", {}).get("averaged") or state["weights"]
+    weights = state.get("training", {}).get("averaged") or state["weights"]
+    return weights | {name: weights[name] * x for name, x in state.get("scales", {}).items()}
+
+
+def quantize_weights(state: Mapping[str, Any], steps: int = STEPS) -> dict[str, Any]:
+    """The same content for use alone, large weights as int8, and a scale for each row.
+
+    A row's largest weight is ±`steps`, at most 127; fewer compress better.
+    """
+    weights, scales = dict(weights_of(state)), {}
+    for name, weight in weights.items():
+        if weight.ndim > 1 and weight.numel() >= SMALLEST:
+            scale = weight.float().abs().amax(tuple(range(1, weight.ndim)), keepdim=True) / steps
+            scales[name] = scale.clamp(min=1e-12)
+            weights[name] = (weight / scales[name]).round().to(torch.int8)
+    kept = {key: value for key, value in state.items() if key != "training"}
+    return {**kept, "weights": weights, "scales": scales}
 
 
 def save_checkpoint(path: str | Path, state: Mapping[str, Any]) -> None:
@@ -166,6 +184,8 @@ def _is_ours(state: Any) -> bool:
         and all(isinstance(label, str) for label in state["labels"])
         and all(isinstance(w, Tensor) for w in state["weights"].values())
         and isinstance(state.get("training", {}), dict)
+        and isinstance(scales := state.get("scales", {}), dict)
+        and all(isinstance(x, Tensor) and name in state["weights"] for name, x in scales.items())
     )
 
 

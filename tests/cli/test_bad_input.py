@@ -90,14 +90,7 @@ def writers(words: Path, run: Path, out: Path) -> dict[str, list[object]]:
     """Commands that write below `out`."""
     return {
         "train": train(words, out / "run"),
-        "kaggle": [
-            "kaggle",
-            words / VICTIM.partition("/")[0],
-            "--run",
-            run,
-            "--out",
-            out / "p.csv",
-        ],
+        "kaggle": ["kaggle", words / VICTIM.partition("/")[0], "--run", run, "--out", out / "p"],
         "export": ["export", run, out / "model.safetensors"],
         "evaluate": ["evaluate", out / "copied-run", "--data", words, "--device", "cpu"],
         "plot": ["plot", out / "copied-run"],

@@ -120,3 +120,6 @@ def test_the_last_layer_alone_is_trained_on_the_model_of_kws(kws, tmp_path, good
     final = kws(*command, "--final", "--out", tmp_path / "final")
     assert "accuracy" not in final.out.partition("new last layer")[2], "nothing is held out"
     kws(*command, "--out", tmp_path / "y", "--resume").sentence("--resume does not apply")
+    kws(*command, "--out", tmp_path / "y", "--set", "model.dropout=0.1").sentence(
+        "model.dropout=0.1: --head-only keeps the model of keywords"
+    )

@@ -15,6 +15,7 @@ TINY_TRANSFORMER = {"d_model": 12, "num_heads": 3, "d_ff": 14, "num_layers": 2}
 TINY_CRNN = {"channels": (4, 6, 7), "hidden_size": 5}
 TINY: dict[str, dict] = {
     **dict.fromkeys(("crnn", "crnn-small", "crnn-gated"), TINY_CRNN),
+    "crnn-pair": {**TINY_CRNN, "wide_channels": (5, 6, 8), "wide_hidden_size": 6},
     "crnn-attention": {**TINY_CRNN, "d_hidden": 6},
     "crnn-causal": {**TINY_CRNN, "carry": 0.0},
     "conformer-causal": {**TINY_TRANSFORMER, "channels": (4, 6, 7), "past": 5, "carry": 0.0},

@@ -90,6 +90,7 @@ LEFT_TO_MODELS = {
     "CausalCrnn",
     "CausalModel",
     "Crnn",
+    "CrnnPair",
     "GatedCrnn",
     "GruClassifier",
     "KeywordTransformer",

@@ -10,6 +10,7 @@ from torch import nn
 from kws.models.classifier import AttentionPooling, MeanPooling
 from kws.models.counts import count_parameters
 from kws.models.gated import GatedCrnn, GatedCrnnConfig
+from kws.models.pair import CrnnPair, CrnnPairConfig, join
 from kws.models.recurrent import (
     CELLS,
     CRNN_ATTENTION,
@@ -132,3 +133,13 @@ def test_the_loss_is_the_sum_of_both_and_what_is_no_word_teaches_words_nothing(m
     F.cross_entropy(model(FEATURES), torch.tensor([0, 1, 0, 1, 1, 0, 0])).backward()
     assert all(p.grad is None or p.grad.abs().max() < 1e-12 for p in model.words.parameters())
     assert all(p.grad.abs().max() > 0 for n, p in model.gate.named_parameters() if "score" not in n)
+
+
+def test_the_logits_of_a_pair_are_the_mean_of_those_of_two_networks():
+    config = CrnnPairConfig(wide_channels=(5, 7), pools=((2, 2), (2, 1)), **SIZES)
+    torch.manual_seed(0)
+    two = [Crnn(each).double().eval() for each in config.networks]
+    pair = CrnnPair(config).double().eval()
+    pair.load_state_dict(join(*(each.state_dict() for each in two)))
+    mean = (two[0](FEATURES) + two[1](FEATURES)) / 2
+    assert torch.allclose(pair(FEATURES), mean, atol=SAME_SUMS)

@@ -256,9 +256,7 @@ def test_patchout_moves_no_logit_by_the_padding(float64):
 def test_numbers_that_do_not_fit_are_refused(changes, output):
     with pytest.raises(ValueError, match=output):
         small(**changes)
-    for frames, refusal in (
-        (60, "6 x 19 tokens, but positions were made for 6 x 18"),
-        (4, "smaller"),
-    ):
+    longer = "6 x 19 tokens, but positions were made for 6 x 18"
+    for frames, refusal in ((60, longer), (4, "smaller")):
         with pytest.raises(ValueError, match=refusal):
             small()(torch.zeros(1, frames, BANDS))

@@ -175,11 +175,8 @@ def test_the_parts_of_a_batch_are_the_batch(tones, count):
 
 def test_data_that_stay_on_the_cpu_are_moved_batch_by_batch(tones, voices):
     """The device "meta" stands for a GPU: it has shapes only, and refuses to meet the CPU."""
-    assert [fits_beside_training(*pair) for pair in ((5, 10), (6, 10), (0, 0))] == [
-        True,
-        False,
-        True,
-    ]
+    fits = [fits_beside_training(*pair) for pair in ((5, 10), (6, 10), (0, 0))]
+    assert fits == [True, False, True]
     cpu, gpu = torch.device("cpu"), torch.device("meta")
     assert place_split(tones(3), cpu).labels.device == cpu
     clips = recipe("features.kind=waveform")

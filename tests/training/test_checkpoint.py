@@ -9,7 +9,16 @@ import torch
 
 from kws.audio.normalize import Normalizer
 from kws.errors import UsageError
-from kws.training.checkpoint import Trained, load_model, new_model, read_checkpoint, save_checkpoint
+from kws.training.checkpoint import (
+    SMALLEST,
+    STEPS,
+    Trained,
+    load_model,
+    new_model,
+    quantize_weights,
+    read_checkpoint,
+    save_checkpoint,
+)
 from kws.training.initialize import initialize_from
 from kws.training.recipe import compute_features, parse_recipe
 from tests.conftest import state_of
@@ -73,6 +82,19 @@ def test_of_a_last_checkpoint_the_averaged_weights_are_used(tmp_path):
     found = load_model(tmp_path / "last.pt").logits(mel)
     assert torch.equal(found, average.model.eval()(mel))
     assert not torch.equal(found, ours.model.eval()(mel))
+
+
+def test_a_quantized_weight_is_half_a_step_off_at_most(tmp_path):
+    state = {**state_of(trained("model.hidden_size=24")), "training": {}}
+    save_checkpoint(tmp_path / "small.pt", quantize_weights(state))
+    found = load_model(tmp_path / "small.pt").model.state_dict()
+    for name, weight in state["weights"].items():
+        rows, off = (x.reshape(len(x), -1).abs().amax(1) for x in (weight, found[name] - weight))
+        assert (off <= rows / STEPS * 0.5001).all(), name
+        assert off.any() == (weight.numel() >= SMALLEST), name
+    state["scales"] = {"nowhere": torch.ones(1)}
+    save_checkpoint(tmp_path / "wrong.pt", state)
+    assert "not a checkpoint" in refused(tmp_path / "wrong.pt")
 
 
 def test_a_checkpoint_that_would_run_code_is_refused(tmp_path):

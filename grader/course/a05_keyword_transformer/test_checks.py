@@ -9,14 +9,7 @@ import pytest
 from grader.core.outcomes import Record
 from grader.core.seed import RECORDINGS, hidden
 from grader.course.hidden.keywords import PROTOCOL, word_clips
-from grader.course.probes.accuracy import (
-    ask,
-    built,
-    expect_retrained,
-    load_within,
-    ramp,
-    score,
-)
+from grader.course.probes.accuracy import ask, built, expect_retrained, load_within, ramp, score
 from grader.course.probes.retraining import expect_recipe, keyword_plan, train_again
 from grader.course.trials import check_trial
 from kws.course.a05_keyword_transformer import contract as keyword
@@ -83,12 +76,7 @@ def test_retrained(student, new_student, trained, secret, record):
     handed_in = score(Record(), outputs.logits, labels, NAMES)
     recipe = expect_recipe(student.recipe(), least_warmup=1)
     again = train_again(
-        new_student,
-        lambda fresh: built(fresh, "small_model"),
-        keyword_plan,
-        recipe,
-        secret,
-        record,
+        new_student, lambda fresh: built(fresh, "small_model"), keyword_plan, recipe, secret, record
     )
     measured = score(Record(), ask_model(again, secret)[0].logits, labels, NAMES)
     expect_retrained(record, measured, handed_in, AGAIN_GAP)

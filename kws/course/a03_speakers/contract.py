@@ -158,12 +158,7 @@ def _judge_padding(results, lengths):
         )
 
 
-@trial(
-    "3.4",
-    public={"lengths": (93, 251)},
-    hidden={"lengths": (130, 301)},
-    measure=_judge_padding,
-)
+@trial("3.4", public={"lengths": (93, 251)}, hidden={"lengths": (130, 301)}, measure=_judge_padding)
 def model_padding(draw, lengths, SpeakerClassifier):
     """an utterance has the same logits in any batch."""
     model = SpeakerClassifier(11).eval()
@@ -193,11 +188,7 @@ def model_budget(draw, C, lengths, SpeakerClassifier):
     yield DISTINGUISHED, _differ(operators.output)
 
 
-@trial(
-    "3.4",
-    public={"lengths": (93, 251, 130)},
-    hidden={"lengths": (130, 301, 99)},
-)
+@trial("3.4", public={"lengths": (93, 251, 130)}, hidden={"lengths": (130, 301, 99)})
 def model_norm(draw, lengths, SpeakerClassifier):
     """there is a norm between the pooling and the last linear layer."""
     operators = watch(SpeakerClassifier(11).eval(), *_utterances(draw, lengths))
@@ -283,11 +274,7 @@ class FrameCounter(nn.Module):
         return nn.functional.one_hot(valid.sum(dim=1), 1009).float()
 
 
-@trial(
-    "3.6",
-    public={"few": 5, "many": 70},
-    hidden={"few": 7, "many": 67},
-)
+@trial("3.6", public={"few": 5, "many": 70}, hidden={"few": 7, "many": 67})
 def predict_values(draw, few, many, predict):
     """whole utterances are predicted, in order, in batches of any size."""
     lengths = (draw(11).argsort()[:few] + 1).tolist()

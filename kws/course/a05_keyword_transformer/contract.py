@@ -169,7 +169,8 @@ def _starts(results: dict[str, Any], **_: Any) -> Iterator[tuple[str, Any]]:
 def token_start(draw, N, D, ClassToken):
     """token and positions start as small random numbers."""
     nothing = torch.zeros(1, N, D)
-    yield "a new token", ClassToken(D, N)(nothing)[0, :1]
+    # the tokens are not all zero, as a token may begin that is appended to the end
+    yield "a new token", ClassToken(D, N)(0.02 * draw(1, N, D))[0, :1]
     yield "new positions", ClassToken(D, N, positions=True)(nothing)[0, 1:]
 
 

@@ -104,11 +104,7 @@ def sinusoids_values(draw, f, t, D, sinusoids_2d):
         yield f"sinusoids_2d{sizes}", sinusoids_2d(*sizes)
 
 
-@trial(
-    "6.3",
-    public={"B": 2, "D": 8, "f": 3, "t": 5},
-    hidden={"B": 3, "D": 12, "f": 5, "t": 4},
-)
+@trial("6.3", public={"B": 2, "D": 8, "f": 3, "t": 5}, hidden={"B": 3, "D": 12, "f": 5, "t": 4})
 def positions_values(draw, B, D, f, t, GridPositions, SplitPositions, load_positions):
     """known positions are added to each token; a larger grid raises a ValueError."""
     yield "a new GridPositions on zeros", GridPositions(D, f, t)(torch.zeros(1, D, f, t))
@@ -487,11 +483,7 @@ def _state(draw: Draw, module: nn.Module) -> dict[str, Tensor]:
     return {name: draw(*own.shape) for name, own in module.state_dict().items()}
 
 
-@trial(
-    "6.8",
-    public={"D": 4, "f": 2, "t": 5, "C": 3},
-    hidden={"D": 5, "f": 3, "t": 7, "C": 2},
-)
+@trial("6.8", public={"D": 4, "f": 2, "t": 5, "C": 3}, hidden={"D": 5, "f": 3, "t": 7, "C": 2})
 def carry_over_values(draw, D, f, t, C, carry_over):
     """all but the head is copied, a table of a different grid resized, every name reported."""
     for grid in ((f, t), (f + 1, t + 2), (f, t - 2)):
@@ -527,11 +519,7 @@ def _refusal(carry_over: Any, state: Mapping[str, Tensor], model: nn.Module, nam
     return "no error"
 
 
-@trial(
-    "6.8",
-    public={"D": 4, "f": 2, "t": 5, "C": 3},
-    hidden={"D": 5, "f": 3, "t": 7, "C": 2},
-)
+@trial("6.8", public={"D": 4, "f": 2, "t": 5, "C": 3}, hidden={"D": 5, "f": 3, "t": 7, "C": 2})
 def carry_over_refuses(draw, D, f, t, C, carry_over):
     """weights that do not fit raise a ValueError with their name."""
     good = _state(draw, _Toy(D, f, t, C))

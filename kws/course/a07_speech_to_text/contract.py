@@ -336,7 +336,7 @@ def collapse_values(draw, T, V, collapse):
     yield f"collapse of {T} random symbols", list(collapse(draw.integers(T, high=V)))
 
 
-@trial("7.6", public={"U": 6}, hidden={"U": 13})
+@trial("7.6", public={"U": 6}, hidden={"U": range(40, 90)})
 def needed_values(draw, U, frames_needed):
     """a frame for each symbol, and one for the blank between equal neighbors."""
     for text in ([1, 1, 2], [3], [4, 4, 4], [1, 2, 1]):
@@ -506,7 +506,7 @@ def beam_widths(draw, V, longest, beam_search):
     yield "and their scores", [score for _, score in found]
 
 
-@trial("7.8", public={"V": 6, "n": 3, "U": 4}, hidden={"V": 8, "n": 2, "U": 5})
+@trial("7.8", public={"V": 6, "n": 3, "U": 4}, hidden={"V": 8, "n": 5, "U": 5})
 def joint_values(draw, V, n, U, joint_step):
     """the score of a symbol is the weighted sum of its log-probability and its increment of psi."""
     step, other = FakeModel(draw, V), FakeModel(draw, V)

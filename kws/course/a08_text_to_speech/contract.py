@@ -77,11 +77,7 @@ def _durations(draw: Draw, B: int, U: int, high: int) -> Tensor:
     return durations
 
 
-@trial(
-    "8.2",
-    public={"B": 3, "U": 5, "D": 4},
-    hidden={"B": 4, "U": 7, "D": 3},
-)
+@trial("8.2", public={"B": 3, "U": 5, "D": 4}, hidden={"B": 4, "U": 7, "D": 3})
 def regulate_values(draw, B, U, D, regulate):
     """every vector has its copies, in order, padding is zero, and gradients are sums."""
     for high in (4, 9, 2):
@@ -131,11 +127,7 @@ def durations_predicted(draw, B, U, duration_loss, frames_from):
         yield f"the gradient of log_durations{text}", predicted.grad
 
 
-@trial(
-    "8.3",
-    public={"D": 12, "H": 3, "E": 7, "k": 5},
-    hidden={"D": 10, "H": 2, "E": 13, "k": 7},
-)
+@trial("8.3", public={"D": 12, "H": 3, "E": 7, "k": 5}, hidden={"D": 10, "H": 2, "E": 13, "k": 7})
 def block_count(draw, D, H, E, k, FftBlock):
     """the block has 4D² + 9D + kDE + E + ED parameters."""
     yield f"parameters of FftBlock({D}, {H}, {E}, {k})", count(FftBlock(D, H, E, k))
@@ -458,11 +450,7 @@ def model_values(draw, B, U, V, D, H, E, FastSpeech, load_fastspeech):
     yield "the log-mels with alpha = -0.4", real(mel, frames)
 
 
-@trial(
-    "8.8",
-    public={"B": 3, "U": 9, "V": 11},
-    hidden={"B": 2, "U": 7, "V": 13},
-)
+@trial("8.8", public={"B": 3, "U": 9, "V": 11}, hidden={"B": 2, "U": 7, "V": 13})
 def model_padding(draw, B, U, V, FastSpeech):
     """an utterance is the same in any batch, and too many places raise a ValueError."""
     torch.manual_seed(0)
@@ -488,11 +476,7 @@ def model_padding(draw, B, U, V, FastSpeech):
     yield f"the error raised by {LONGEST + 1} phonemes", exception_of(model, *call)
 
 
-@trial(
-    "8.8",
-    public={"B": 3, "U": 7, "V": 11},
-    hidden={"B": 2, "U": 9, "V": 13},
-)
+@trial("8.8", public={"B": 3, "U": 7, "V": 11}, hidden={"B": 2, "U": 9, "V": 13})
 def model_learns(draw, B, U, V, FastSpeech, speech_loss):
     """the loss is that of real frames, in deviations, plus that of durations; all learn."""
     model = _Echo(draw(B, 3 * U, BANDS), draw(B, U))

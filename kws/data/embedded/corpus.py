@@ -112,13 +112,7 @@ def make_corpus(
                 write_wav(folder / name, clip)
 
         title = f"speaking into {out}"
-        thread_map(
-            say_all_words,
-            list(cast),
-            workers=workers,
-            title=title,
-            progress=progress,
-        )
+        thread_map(say_all_words, list(cast), workers=workers, title=title, progress=progress)
         write_backgrounds(
             folder / "_background_noise_",
             [cast[speaker][0] for speaker in cast if splits[speaker] == "training"][:TALKERS],

@@ -24,11 +24,7 @@ SAMPLE_RATE = 22_050
 
 
 class Identity(ctypes.Union):
-    _fields_ = (
-        ("number", ctypes.c_int),
-        ("name", ctypes.c_char_p),
-        ("string", ctypes.c_char * 8),
-    )
+    _fields_ = (("number", ctypes.c_int), ("name", ctypes.c_char_p), ("string", ctypes.c_char * 8))
 
 
 class EspeakEvent(ctypes.Structure):

@@ -23,10 +23,8 @@ from kws.errors import UsageError
 from tests.grader.batch.made_up import entry, outcome
 from tests.grader.conftest import code_beside
 
-ROSTER = (
-    RosterStudent(id="alice", keys=("alice", "Example, Alice", "4711")),
-    RosterStudent(id="bob"),
-)
+ALICE = RosterStudent(id="alice", keys=("alice", "Example, Alice", "4711"))
+ROSTER = (ALICE, RosterStudent(id="bob"))
 
 
 def write(tmp_path, text: str, encoding: str = "utf-8"):

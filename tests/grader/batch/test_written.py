@@ -67,12 +67,7 @@ def test_text_and_pictures_are_the_answer_an_untouched_one_is_blank_and_half_a_f
     assert found(released).blank
     assert found(released).found
     assert not found("def collate(): pass").found
-    odd = [
-        ("no base 64!", "image/png"),
-        (PIXEL, "image/svg+xml"),
-        ("aGVsbG8=", "image/png"),
-        (3, "x"),
-    ]
+    odd = [("no 64!", "image/png"), (PIXEL, "image/svg+xml"), ("aGVsbG8=", "image/png"), (3, "x")]
     for image, kind in odd:
         assert found(answered(released, "text", image, kind)).images == ()  # no picture
     text = json.dumps(answered(released, "why not"))
@@ -103,14 +98,8 @@ def test_a_page_shows_all_answers_and_runs_nothing():
 
 def test_answers_that_are_nearly_the_same_are_one_group():
     text = "the small model, as it is within chance of the large one on 300 utterances of speech"
-    texts = [
-        text,
-        text.upper() + "!",
-        text.replace("small", "smaller"),
-        "the large one",
-        "no",
-        "No.",
-    ]
+    nearly = [text.upper() + "!", text.replace("small", "smaller")]
+    texts = [text, *nearly, "the large one", "no", "No."]
     shown = [ShownAnswer(label=f"s{n}", answer=WrittenAnswer(text=x)) for n, x in enumerate(texts)]
     shown.append(ShownAnswer(label="p", answer=WrittenAnswer(text="no", images=("data:,",))))
     found = [[one.label for one in group] for group in groups(shown)]

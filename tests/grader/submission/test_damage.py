@@ -130,9 +130,7 @@ FILES: dict[str, Files | Callable[[], Files]] = {
     "zip in a folder": {f"work/{HAND_IN}": zipped_often(1)},
     "zip in a zip": {HAND_IN: zipped_often(2)},
     "zip called notebook": {NAME: zipped_often(1)},
-    "zip that leads out": packed(
-        {f"../../{NAME}": NOTEBOOK, "/etc/passwd.txt": b"root", "..": b""}
-    ),
+    "zip that leads out": packed({f"../../{NAME}": NOTEBOOK, "/etc/a.txt": b"root", "..": b""}),
     "copy by Colab in Japanese": {f"work/{NAME} のコピー": NOTEBOOK},
     "download not renamed": {f"work/{NAME}.download": NOTEBOOK},
     "notebook called script": {"02_attention.py": NOTEBOOK},
