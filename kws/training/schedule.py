@@ -4,8 +4,8 @@ Each returns the multiplier of the base learning rate at that step. None starts 
 step that changes nothing is a wasted step. Plot them, test them, or hand them to `LambdaLR`.
 
 Source: linear warm-up and half a cosine as in Loshchilov and Hutter 2017, "SGDR", section 3
-(https://arxiv.org/abs/1608.03983), without restarts. Equal to transformers'
-`get_cosine_schedule_with_warmup` one step later, as its own warm-up begins at zero.
+(https://arxiv.org/abs/1608.03983), without restarts. With a warm-up, equal to transformers'
+`get_cosine_schedule_with_warmup` one step later, as its own begins at zero.
 """
 
 import math
