@@ -63,7 +63,7 @@ MODELS: dict[str, Entry] = {
     "crnn-pair": Entry(
         pair.CrnnPair,
         pair.CrnnPairConfig(),
-        "crnn-small and a wider one, whose logits are averaged: the model that comes with kws",
+        "crnn-small and a wider one, logits averaged: the model of kws",
     ),
     "crnn-causal": Entry(
         causal_crnn.CausalCrnn,
