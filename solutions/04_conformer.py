@@ -649,8 +649,8 @@ _ = axes.legend(frameon=False)
 # **Contract.** `SpeakerConformer(n_mels, num_speakers, normalize=True)`; `forward(mel,
 # valid=None)`: mel (B, T, F), valid (B, T) bool or None → logits (B, C), which padding does not
 # change. Use your own encoder (no Conformer of torchaudio), `mean_pool`, and norms and layers of
-# torch; every parameter must get a gradient. An activation after the mean is free. `replace_encoder`
-# puts known frames in place of the encoder's output.
+# torch; every parameter must get a gradient. An activation after the mean is free.
+# `replace_encoder` puts known frames in place of the encoder's output.
 
 # %%
 diagram("speaker_conformer")
