@@ -84,7 +84,8 @@ def book(
 ) -> None:
     """Make a site of the course, without answers and hidden checks, to put online.
 
-    Notebooks that have not run are run first, trainings included. `make book` calls this.
+    Notebooks that have not run yet are run first, trainings included. `make book` sets itself up
+    and calls this.
     """
     from grader.book.make import main
 

@@ -1,6 +1,7 @@
 """Accuracy with its sample size and interval, and figures of each class of a confusion matrix.
 
-A measured accuracy has its n: a `Proportion` holds both. A rate has its hours in an `AlarmRate`.
+An accuracy without n is not a measurement, so the two travel together in a `Proportion`; a rate has
+its hours in an `AlarmRate`.
 
 Interval of a share: Wilson 1927, "Probable inference, the law of succession, and statistical
 inference", which stays inside 0–1 and has a width even at 100 %.

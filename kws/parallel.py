@@ -39,7 +39,8 @@ class Pool:
             for at, result in pool.as_completed(work, items): ...
 
     Leaving the block early drops what has not begun and waits for what has. Items are pickled for
-    processes, so `work` is then a function of a module; torch has one thread there: equal results.
+    processes, so `work` is then a function of a module; torch uses one thread there, whatever their
+    number, so that results do not depend on it.
 
     Args:
         workers: items at a time; None: one for each core. With 1, "processes" are this one.

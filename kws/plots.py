@@ -4,7 +4,8 @@ Every function returns a `matplotlib.figure.Figure` of its own, so nothing depen
 global state, no window is opened and a notebook shows the return value. `save` writes it as PNG.
 
 Colors: Okabe & Ito, "Color Universal Design" (https://jfly.uni-koeln.de/color/), distinguished with
-any color vision; series differ in marker or line style too. `cividis` and `Blues` only lighten.
+any color vision; series differ in marker or line style too. Images use `cividis` and `Blues`,
+whose lightness rises steadily.
 
 Shape letters: T frames   F mel bands   C classes
 """

@@ -8,7 +8,8 @@ A solution is a py:percent script, `solutions/02_attention.py`. Its code cells m
     written a question that a person marks, see `questions`; as code, a place for its figure
 
 All other text is kept; headings of tasks get their points. Metadata: `kws.assignment` of the
-notebook, `kws.task` and `kws.written` of cells. The third cell of 02 is `02-attention-003`.
+notebook, `kws.task` and `kws.written` of cells. A cell's id is its assignment and number,
+`02-attention-003`.
 """
 
 import ast

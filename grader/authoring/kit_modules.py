@@ -4,7 +4,8 @@ A module that imports a withheld one is left out too, as is one that nothing in 
 could be a second form of an answer.
 
 The sources are parsed, not run. An import inside a function fails when it is reached, with a
-one-line error on the command line; a group of commands (`kws.cli`) waits until all of them work.
+one-line error on the command line; a group of commands (`kws.cli`) is left out until all of its
+commands work.
 """
 
 import ast

@@ -1,8 +1,9 @@
 """How a solution is written: cells in py:percent format, regions of answers, written questions.
 
 *Cells.* A line `# %%` begins a cell, `# %% [markdown]` one whose lines are comments;
-`tags=["export"]` may follow. Blank lines between cells are dropped. `read_percent` equals the slow
-`jupytext.reads` (tested). Source: https://jupytext.readthedocs.io, "The percent format".
+`tags=["export"]` may follow. Blank lines between cells are dropped. `read_percent` equals
+`jupytext.reads` (tested), which takes long to import. Source: https://jupytext.readthedocs.io, "The
+percent format".
 
 *Regions.* An answer between two markers, and the TODO that a student sees instead:
 
@@ -29,7 +30,8 @@ worth nothing raise MarkerError, with file and line.
     # Our answer, and what earns points: for the staff.
     # END ANSWER
 
-The student gets what is above BEGIN ANSWER and an empty cell; a later code cell is for a figure.
+The student gets the text above BEGIN ANSWER and an empty cell. A later code cell with the same tag
+is for a figure.
 """
 
 import ast

@@ -81,7 +81,8 @@ class _Exported:
 def reference_pieces(assignment: Assignment, task_id: str, root: Path = ROOT) -> tuple[Piece, ...]:
     """What the exported cells of one task define in our solution, in order, and what these need.
 
-    Given functions such as `load_…` come along (a student's may fit only theirs), no other answers.
+    Given functions such as `load_…` come along (a student's may fit the student's module only), the
+    answers to other tasks do not.
     """
     path = root / "solutions" / f"{assignment.stem}.py"
     exported = list(_exported(path))

@@ -231,7 +231,8 @@ def grade_with_retry(
 ) -> dict[str, Any]:
     """Grade a job: `graded`, `seconds`, and `faults`, a sentence per failed attempt.
 
-    After a fault a fresh evaluator is used, unless `gone`; after a second all points are open.
+    After a fault a fresh evaluator is used, unless the job was canceled (`gone`); after a second
+    fault all points are open.
     """
     faults: list[str] = []
     for _ in range(2):

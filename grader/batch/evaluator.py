@@ -4,7 +4,8 @@
 
 Its stdin is a Unix socket. It starts the sandbox, loads what grading needs, and only then reads the
 secret seed. The first JSON line on the socket has tier and seed (`EvaluatorInfo`), or the reason
-for a refusal. Then each byte carries a socket (SCM_RIGHTS): a JSON line is the job, one the answer.
+for a refusal. Then each byte carries a socket (SCM_RIGHTS): one JSON line is the job, another the
+answer (`grader.batch.job`).
 
 Jobs are graded concurrently, each in a fork, so that memory stays constant. A fork that dies or
 times out is reported as a fault. A fork ends with its client's socket, everything with stdin.

@@ -151,7 +151,8 @@ def by_student(
 ) -> tuple[tuple[StudentSubmission, ...], tuple[RosterStudent, ...]]:
     """A submission for each student who handed in, by id; and those of the roster who did not.
 
-    Of a student's entries the newest that may hold an answer counts; UsageError if one fits two.
+    Of several entries of one student the newest that may contain an answer counts. UsageError if an
+    entry matches two students of the roster.
     """
     groups: dict[str, tuple[RosterStudent, bool, list[FolderEntry]]] = {}
     for entry in entries:

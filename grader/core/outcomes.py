@@ -1,6 +1,7 @@
 """Results of checks and of graded submissions: the plain data that reports are made from.
 
-The remote objects of `grader.sandbox` raise `Stopped`; pytest's side makes it a `CheckResult`.
+The remote objects of `grader.sandbox` raise `Stopped`; the pytest side turns it into a
+`CheckResult`.
 """
 
 import dataclasses

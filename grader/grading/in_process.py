@@ -1,6 +1,7 @@
 """Grade one submission inside this process, in a sandbox of the caller.
 
-The same checks and hooks as `pytest grader/`, silently; submission, sandbox and seed are arguments.
+The same checks and hooks as `pytest grader/`; submission, sandbox and seed are arguments, and
+nothing is printed.
 """
 
 import os

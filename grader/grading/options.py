@@ -4,7 +4,8 @@ pytest takes the value of an unknown option for a folder of tests and runs the `
 `--submission PATH` is untrusted, so this module is loaded by name (`-p grader.grading.options` in
 `pyproject.toml`) before any conftest, and `grader/conftest.py` stops if it was not.
 
-pytest also reads the configuration beside the first path: write `--submission=PATH`.
+pytest also reads the configuration beside the first path: write `grader/` before `--submission`, or
+`--submission=PATH`.
 """
 
 import pytest

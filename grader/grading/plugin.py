@@ -4,7 +4,8 @@
 
 pytest is the evaluator: it has expected values and hidden data, and never runs a student's code,
 which `grader/conftest.py` calls in a process of `grader.sandbox`. A check is recorded by what it
-raised, not by what pytest reports. Exit code: 0 if all points were earned, 1 if not, 2 for faults.
+raised, not by what pytest reports. Exit code: 0 if all points were earned, 1 if not, 2 and above if
+the run failed.
 """
 
 from collections.abc import Iterator, Mapping, Sequence

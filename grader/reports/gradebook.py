@@ -1,7 +1,8 @@
 """A class as tables: points of every check, and the columns that Canvas imports.
 
 Canvas: "How do I import grades in the Gradebook?", the layout of an exported gradebook, whose
-second line has the points possible. An empty cell leaves a grade as it is: a person decides.
+second line has the points possible. An empty cell leaves the grade unchanged, so a submission that
+needs a person has none yet.
 
 Students choose folder names and comments, so wherever a spreadsheet could read a formula an
 apostrophe is inserted: at the start of a cell and after a separator, since some programs split

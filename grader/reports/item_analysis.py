@@ -2,7 +2,8 @@
 
 *Difficulty* is the mean share of the points earned (1: full marks for all), *discrimination* its
 correlation with the share earned on all other settled checks (point-biserial for pass/fail).
-It is near 0 if weak and strong students pass equally often; below, the check is usually at fault.
+Discrimination is near 0 if weak and strong students pass equally often; if it is negative, the
+check is usually at fault.
 
 Source: Ebel & Frisbie 1991, "Essentials of Educational Measurement", chapter 13.
 """

@@ -2,7 +2,8 @@
 
 The last check of an assignment that measured a share counts, except `--retrain`. Each measured
 submission is an entry. Entries per student are limited, to prevent tuning on the hidden examples
-(Blum and Hardt 2015, "The Ladder"); the best one is ranked. Another secret seed is a new board.
+(Blum and Hardt 2015, "The Ladder"); the best one is ranked. Another secret seed means other
+examples, and a new board.
 """
 
 from collections.abc import Mapping, Sequence

@@ -3,7 +3,8 @@
 The process is number 1 of its process namespace: when it ends, the kernel kills all others there.
 It has root rights only in these namespaces, under the user's own id.
 
-The raw system call creates namespaces and process in one fork: a second fork would take longest.
+The raw system call creates namespaces and process in one fork: a second fork of a process with
+torch loaded takes longer than the rest.
 """
 
 import contextlib

@@ -25,7 +25,8 @@ def read_features(path: Path, num_features: int) -> np.ndarray:
     """The frames (T, num_features) in `path` as float16.
 
     Raises UsageError, naming the file, for one that is missing, empty, a git-LFS pointer, damaged,
-    no plain tensor, of another shape, or with values that are NaN, infinite or beyond float16.
+    something else than a plain tensor, of another shape, or with values that are NaN, infinite or
+    beyond float16.
     """
     tensor = _load(path)
     if not isinstance(tensor, torch.Tensor) or not tensor.is_floating_point():

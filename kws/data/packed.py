@@ -6,7 +6,8 @@
 A batch is then one gather, without a file opened or a worker process. Packs live in the cache
 folder (`kws.files.cache_dir`), named after the folder they were made from, which may be read-only.
 A pack is used while every source file has the path, size and modification time that it had; a
-changed source or a damaged pack is packed again. Two may pack at once: the last whole file stays.
+changed source or a damaged pack is packed again. Two processes may pack at once: each writes a
+whole file, and the last one to finish stays.
 
 Shape letters: N samples of a clip   F features of a frame
 """

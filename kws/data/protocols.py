@@ -85,7 +85,8 @@ def require_same_labels(
 ) -> None:
     """UsageError naming the first difference between two label tuples, order included.
 
-    Twelve labels circulate in five orders; a wrong one shows only as a score near chance.
+    Five orders of the same twelve labels are in circulation; with a wrong one a model scores near
+    chance without any other sign.
     """
     cure = "evaluate with the labels it was trained with, or train again"
     for index, (ours, theirs) in enumerate(zip(expected, found, strict=False)):

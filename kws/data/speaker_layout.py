@@ -6,7 +6,8 @@
     uttr-….pt        a saved float tensor (mel_len, n_mels), see `kws.data.features_file`
     test_labels.csv  optional answers of the test, header `Id,Category`
 
-A report counts 4,000 test utterances, the public testdata.json 8,000: the file decides.
+Of the full set's test a report on the homework counts 4,000 utterances, its public testdata.json
+8,000: the file decides here.
 
 Every reader raises UsageError naming the file for what is missing, unreadable or of another form.
 """

@@ -74,7 +74,8 @@ def load_speech_commands(
 
     Raises UsageError, with the file or argument named, for a folder that is missing, empty, in
     another layout or of another archive, for lists that name what is not there, for words without
-    a label or recordings that cannot be read, and for counts that an official archive has not.
+    a label, for recordings that cannot be read, and where an official archive's counts differ from
+    the protocol's.
     """
     if isinstance(protocol, str):
         protocol = get_protocol(protocol)

@@ -3,7 +3,8 @@
     transcripts.csv        file,speaker,split,text[,starts]: a line for each utterance
 
 Recordings are 16 kHz mono; `file` is a path below the folder, `split` training, validation or
-testing, `starts` each word's start in seconds, if known. `kws.data.embedded.strings` makes one.
+testing, `starts` the start of each word in seconds, if known. `kws.data.embedded.strings` makes
+such a folder.
 
 Shape letters: B batch   T frames   F mel bands
 """

@@ -1,6 +1,7 @@
 """The released course: assignments, tasks, questions, and the paths of its notebooks.
 
-Released notebooks are stored in `kws/course`, the student's copies in `assignments/` or here.
+Released notebooks are stored in `kws/course`, the student's copies in `assignments/` or the
+current folder.
 """
 
 import ast

@@ -76,7 +76,8 @@ def word_errors(
     """Errors of all utterances, with an interval that draws *utterances* again (bootstrap).
 
     Words of one utterance are wrong together (a voice that is not understood), so drawing words
-    would promise too narrow an interval. Raises UsageError: lengths that differ; no word.
+    would promise too narrow an interval. Raises UsageError: the lists differ in length, or the
+    references have no word.
     """
     if len(references) != len(hypotheses):
         raise UsageError(

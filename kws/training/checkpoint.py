@@ -95,7 +95,8 @@ def model_state(
 ) -> dict[str, Any]:
     """The content of a checkpoint, with references to the live weights.
 
-    `protocol` names the classes and splits of its accuracy, or "speakers"; `step` counts updates.
+    `protocol` names the classes and splits of its accuracy, "speakers" for speakers; `step` counts
+    optimizer steps.
     """
     return {
         "format": FORMAT,
@@ -277,7 +278,8 @@ class Trained:
 def load_model(run_or_file: str | Path, device: str | torch.device = "cpu") -> Trained:
     """The trained model of a run folder (its best.pt) or of a checkpoint file, ready to evaluate.
 
-    A last.pt with averaged weights gives those. UsageError: missing, damaged or of other models.
+    A last.pt with averaged weights gives those. UsageError: missing, damaged, not ours, or from a
+    version whose models differ.
     """
     path = checkpoint_of(run_or_file)
     state = read_checkpoint(path)

@@ -2,7 +2,8 @@
 
     torchrun --nproc-per-node=2 -m kws.cli train keywords --data corpus --out runs/two
 
-torchrun numbers the processes; 0 writes files and prints. The backend is nccl on CUDA, else gloo.
+torchrun numbers the processes in environment variables. Process 0 writes files and prints.
+The backend is nccl on CUDA and gloo on the CPU.
 """
 
 import gc

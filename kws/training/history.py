@@ -8,7 +8,8 @@
 Voices, codecs and priors have no accuracy: their rows have other measurements, and the loss counts.
 Accuracies are shares of 1, losses nats. Training values are of augmented examples (blended ones
 count as their largest part) and of weights that still change. Crops and whole utterances never
-share a column. Times are in `kws.training.times`: a resumed run writes the same rows.
+share a column. Rows exclude times, so that a resumed run writes the same bytes
+(`kws.training.times` has them).
 """
 
 import json

@@ -7,7 +7,8 @@
     finish(run)
 
 Everything random in step s (examples, augmentation, dropout) is drawn from (seed, s), so generators
-have no other state, and a killed run continues from its last checkpoint, on a CPU to the last bit.
+have no other state to save, and a run that was killed continues from its last checkpoint exactly:
+on a CPU to the last bit.
 
 The run folder contains recipe.toml, history.jsonl (`kws.training.history`), times.jsonl, best.pt
 and last.pt (`kws.training.checkpoint`). last.pt is sufficient to restore all but the times and

@@ -3,7 +3,8 @@
 An `Objective` is a model with its data: classifier, recognizer, voice, codec or prior.
 `kws.training.loop` trains, measures and saves it without knowing which. A batch is a tuple of
 tensors or lists with one entry for an example, or None. The loop cuts it into parts, one for each
-process and forward pass; `loss` returns a part's share of the loss of the whole batch.
+process and forward pass; `loss` returns the contribution of a part, and contributions sum to the
+loss of the whole batch.
 """
 
 from abc import ABC, abstractmethod

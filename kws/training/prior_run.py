@@ -4,7 +4,8 @@
     run = begin(prior_objective(load_recipe("code-prior"), known, choose_device()), "runs/prior")
     finish(run)
 
-The run folder contains the codec too, to sample words. The labels of a checkpoint are the words.
+The run folder contains the codec too, so that words can be sampled from it. The labels of a
+checkpoint are the words.
 """
 
 import hashlib

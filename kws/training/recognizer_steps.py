@@ -49,7 +49,8 @@ def new_recognizer(recipe: Recipe, num_symbols: int) -> AnyRecognizer:
 def spell_split(split: TranscribedSplit, alphabet: Alphabet) -> SpelledSplit:
     """The utterances of a split that can be learned from.
 
-    Raises UsageError: a letter is not in the alphabet, or no utterance has the frames of its text.
+    Raises UsageError: a text has a letter that the alphabet lacks, or no utterance has the frames
+    that its text needs.
     """
     symbols = [alphabet.encode(text) for text in split.texts]
     fits = [

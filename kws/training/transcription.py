@@ -52,7 +52,8 @@ def joint_loss(
 
     Cross-entropy is the mean over symbols, CTC the mean over utterances of the loss for a symbol.
     With `whole`, the texts of a batch that this is a part of, it is what the part contributes to
-    the loss of that batch. UsageError: not 0 <= ctc_weight <= 1, or fewer frames than CTC needs.
+    the loss of that batch. Raises UsageError: unless 0 <= ctc_weight <= 1; an utterance has fewer
+    frames than CTC needs.
     """
     if not 0 <= ctc_weight <= 1:
         raise UsageError(f"a CTC weight of {ctc_weight} is not between 0 and 1: choose one that is")

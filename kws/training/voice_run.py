@@ -80,7 +80,8 @@ class VoiceObjective(Objective):
 def voice_objective(recipe: Recipe, device: torch.device) -> VoiceObjective:
     """What a voice with fresh weights learns, on the device, from phrases of the speech engine.
 
-    Raises UsageError: another recipe, settings without effect, fewer phrases than a step needs.
+    Raises UsageError: a recipe of something else, or with settings that have no effect; fewer
+    phrases than a step needs.
     """
     require_task(recipe, PROTOCOL, "text-to-speech")
     texts = phrase_texts(recipe.data.spoken or PHRASES, "training", seed=recipe.data.seed)

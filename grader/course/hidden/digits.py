@@ -1,7 +1,8 @@
 """Hidden strings of digits, by voices generated from the secret seed.
 
 Same words and recording conditions as in the course, other speakers. Nothing is stored, so without
-the seed no model can be trained on them. The texts stay in the grader.
+the seed no model can be trained on them. The texts stay in the grader: the model returns one next
+symbol at a time.
 
 Shape letters: B utterances N frames F mel bands U symbols so far V vocabulary size
 """

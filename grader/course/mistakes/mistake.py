@@ -44,7 +44,8 @@ class Borrowed:
     """A foreign solution of `check`'s task, or a model with only the right appearance.
 
     It would earn points if names or the module's own claims decided. `ready`: it is right, by a
-    library. `SPELLED(name)` in its code builds the name at run time: static checks miss it.
+    library. `SPELLED(name)` in its code becomes an expression that builds the name at run time, so
+    that static checks miss it.
     """
 
     name: str

@@ -1,7 +1,8 @@
 """Our answers, right and with mistakes, for the selftest, the demo and the tests.
 
 The tables `[[mistake]]`, `[[alternative]]` and `[[borrowed]]` of an `assignment.toml` each have a
-text of our solution to `find` and its replacement `put`. `added` reads those of added_NN.toml.
+text of our solution to `find` and its replacement `put`. `added` reads the mistakes of a class from
+added_NN.toml.
 """
 
 import itertools

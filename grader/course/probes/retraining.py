@@ -1,7 +1,8 @@
 """Training for `--retrain`: the course's recordings (`kws.data.course_data`), batches by our seed.
 
 A student's recipe is limited to a budget of optimizer steps and of numbers in a batch, and its
-learning-rate schedule is scaled to them. The recordings are those of the notebooks.
+learning-rate schedule is scaled to them. The recordings are those of the notebooks, synthesized on
+first use and cached in `kws.files.cache_dir()`.
 
 Shape letters: B examples T frames F mel bands
 """

@@ -1,4 +1,5 @@
-"""Six background recordings like Speech Commands': three noises, a machine, dishes, babble.
+"""Six background recordings, like those of Speech Commands: three kinds of noise, a machine,
+dishes, and babble.
 
 Shape letters: N samples
 """

@@ -1,7 +1,8 @@
 """Lists of words and speakers, each in a text file of `lists/`.
 
 speakers has those of seed 0, precomputed by the search in `voices`: a line is ten of them in the
-order of `voices.TURNS`. Students of assignment 1 lack the split rule of the search, their task.
+order of `voices.TURNS`. Students of assignment 1 lack the split rule that the search needs, as it
+is their task.
 """
 
 from pathlib import Path

@@ -5,7 +5,8 @@
     voices.json       how each voice was made
 
 Every voice has a vocal tract and a pitch of its own. Microphone, room and noise are drawn for each
-utterance: fixed for a speaker they give the answer away. Training sentences lack the tests' words.
+utterance: one fixed for each speaker would give the answer away. No word of a test sentence occurs
+in a training sentence.
 """
 
 import hashlib
@@ -102,7 +103,8 @@ def speak_again(
 
     Sentences, rates, microphones and rooms follow from `recordings_seed`, which may be kept secret:
     what a model is asked about can then be neither copied nor learned. Returns `utterances`
-    features (mel_len, 40) of each voice, voice after voice, and each one's number in mapping.json.
+    features (mel_len, 40) of each voice, voice after voice, and the number of each one's speaker,
+    as mapping.json has it.
     """
     if speakers < 1 or utterances < 1:
         raise UsageError(f"speakers={speakers} and utterances={utterances} must be 1 or more")
