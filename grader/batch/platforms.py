@@ -109,11 +109,7 @@ class PlatformTable:
         self, grades: Grades, columns: Mapping[str, str], numbers: Sequence[str]
     ) -> bytes:
         kept = [at for at, name in enumerate(self.head) if name in KEPT]
-        titles = {
-            number: columns.get(number)
-            or f"{number} {next(row[number].title for row in grades.values() if number in row)}"
-            for number in numbers
-        }
+        titles = {number: columns.get(number) or _title(grades, number) for number in numbers}
         table = [[self.titles[at] for at in kept] + list(titles.values())]
         for row in self.rows:
             cells = self._cells(row)
@@ -178,3 +174,8 @@ def _score(grade: Grade | None) -> str:
 
 def _most(grades: Grades, number: str) -> float:
     return max((row[number].most for row in grades.values() if number in row), default=0.0)
+
+
+def _title(grades: Grades, number: str) -> str:
+    title = next(row[number].title for row in grades.values() if number in row)
+    return f"{number} {title}"

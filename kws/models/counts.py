@@ -229,7 +229,8 @@ def parts_of_gated_crnn(config: GatedCrnnConfig) -> Parts:
 def parts_of_crnn_pair(config: CrnnPairConfig) -> Parts:
     """All of one CRNN but its classifier, so of the other, and one classifier for both."""
     several = [parts_of_crnn(each) for each in config.networks]
-    first, second = (total({**each, "classify": Formula("0", {})}) for each in several)
+    bodies = [{name: x for name, x in each.items() if name != "classify"} for each in several]
+    first, second = map(total, bodies)
     width = 2 * (config.hidden_size + config.wide_hidden_size)
     last = classifier(width, config.num_classes, 0, normalized=False)
     return {"first": first, "second": second, "classify": last}
