@@ -12,9 +12,9 @@ import numpy as np
 import torch
 
 from kws.audio.features_fast import dft_kernels
+from kws.training.checkpoint import SMALLEST, STEPS, quantize_rows
 
-SMALLEST = 1024  # numbers; fewer are not worth two more operators
-STEPS = 124  # of int8 up to the largest: four times those of a checkpoint, which stays as it is
+FINER = 4 * STEPS  # of int8 in a graph: a checkpoint's weights of whole steps stay as they are
 # A constant, and the operators that make an initializer of it, each with its second input.
 Computation = tuple[np.ndarray, list[tuple[str, np.ndarray | None]]]
 
@@ -30,9 +30,10 @@ def with_small_weights(model: bytes, is_weight: Callable[[str], bool]) -> bytes:
         if weight.ndim < 2 or weight.size < SMALLEST or not is_weight(name):
             return None
         first = next(axis for axis, size in enumerate(weight.shape) if size > 2)
-        largest = np.abs(weight).max(tuple(range(first + 1, weight.ndim)), keepdims=True)
-        scale = np.maximum(largest, 1e-12).astype(np.float32) / STEPS
-        return np.round(weight / scale).astype(np.int8), [("Cast", None), ("Mul", scale)]
+        if first == weight.ndim - 1:  # a bias of each direction: no two numbers share a scale
+            return None
+        stored, scale = quantize_rows(torch.tensor(weight), FINER, first)
+        return stored.numpy(), [("Cast", None), ("Mul", scale.numpy())]
 
     return _with_computed(model, compute)
 

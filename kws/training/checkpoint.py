@@ -35,7 +35,8 @@ from kws.training.other_words import SeparateOtherWords, unknown_of
 from kws.training.recipe import Recipe, compute_features, parse_recipe, to_toml
 
 FORMAT = "kws checkpoint 1"
-SMALLEST, STEPS = 1024, 31  # numbers of a tensor that is worth scales, and steps of its int8
+SMALLEST = 1024  # numbers of a tensor; fewer are not worth scales
+STEPS = 31  # from zero to a row's largest weight
 SHIPPED = {"keywords": Path(__file__).parents[1] / "pretrained" / "keywords.pt"}  # by name
 FIELDS = {
     "format": str,
@@ -115,17 +116,22 @@ def weights_of(state: Mapping[str, Any]) -> dict[str, Tensor]:
     return weights | {name: weights[name] * x for name, x in state.get("scales", {}).items()}
 
 
-def quantize_weights(state: Mapping[str, Any], steps: int = STEPS) -> dict[str, Any]:
-    """The same content for use alone, large weights as int8, and a scale for each row.
+def quantize_rows(weight: Tensor, steps: int, row: int = 0) -> tuple[Tensor, Tensor]:
+    """int8 and a scale for each row: its largest weight is ±`steps` of 127; fewer compress better.
 
-    A row's largest weight is ±`steps`, at most 127; fewer compress better.
+    What shares the indices of the axes up to `row` is a row.
     """
+    largest = weight.float().abs().amax(tuple(range(row + 1, weight.ndim)), keepdim=True)
+    scale = largest.clamp(min=1e-12) / steps
+    return (weight / scale).round().to(torch.int8), scale
+
+
+def quantize_weights(state: Mapping[str, Any]) -> dict[str, Any]:
+    """The same content for use alone, its large weights by `quantize_rows`."""
     weights, scales = dict(weights_of(state)), {}
     for name, weight in weights.items():
         if weight.ndim > 1 and weight.numel() >= SMALLEST:
-            scale = weight.float().abs().amax(tuple(range(1, weight.ndim)), keepdim=True) / steps
-            scales[name] = scale.clamp(min=1e-12)
-            weights[name] = (weight / scales[name]).round().to(torch.int8)
+            weights[name], scales[name] = quantize_rows(weight, STEPS)
     kept = {key: value for key, value in state.items() if key != "training"}
     return {**kept, "weights": weights, "scales": scales}
 

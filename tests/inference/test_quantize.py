@@ -7,7 +7,7 @@ import torch
 from onnx import numpy_helper
 
 from kws.inference.quantize import before_norms, export_quantized
-from kws.inference.small_graph import STEPS, recurrent_weights, with_small_weights
+from kws.inference.small_graph import FINER, recurrent_weights, with_small_weights
 
 pytestmark = pytest.mark.no_shapes
 
@@ -44,7 +44,7 @@ def test_recurrent_weights_are_stored_in_8_bits():
     assert "w" not in tensors
     assert tensors["w/stored"].dtype == np.int8
     rows = tensors["w/stored"].astype(np.float32) * tensors["w/1/second"]
-    half_a_step = np.abs(weight).max(2, keepdims=True) / STEPS / 2
+    half_a_step = np.abs(weight).max(2, keepdims=True) / FINER / 2
     assert (np.abs(rows - weight) <= half_a_step + 1e-6).all()
 
 
