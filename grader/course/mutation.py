@@ -21,13 +21,14 @@ from typing import Any
 from grader.adapters import ASSIGNMENTS, COURSE, get_assignment
 from grader.authoring.build import read_solution
 from grader.authoring.mutants import Mutant, mutants_of
-from grader.authoring.reference import exported_cells, load_answers, try_trial
+from grader.authoring.reference import exported_cells, load_answers, run_trial, try_trial
 from grader.core.seed import Seed
 from grader.core.tables import parse_toml, read_entries
 from grader.course.mistakes.mistake import Edit, Mistake
 from grader.course.mistakes.planted import edited, mistaken, planted, solution
 from grader.course.trials import expect_as_ours, our_answers
 from grader.grading.feedback import Failure
+from grader.sandbox.student_errors import TrialError
 from kws.course.compare import difference
 from kws.course.source import parse
 from kws.course.trial import PUBLIC_SEED, Trial, all_trials, goldens
@@ -98,7 +99,7 @@ def main_named(number: str) -> int:
 
 
 def _named(number: str, mistake: Mistake) -> dict[str, bool]:
-    """Kind of check -> whether it asks the question; no entry if all results are errors."""
+    """Kind of check -> whether it asks the question; no entry where it notices nothing."""
     text, chosen = mistaken(number, [mistake]).decode(), ()
     for edits in planted(number).alternatives.values():
         fitting = tuple(edit for edit in edits if text.count(edit.find) == 1)
@@ -124,11 +125,10 @@ def _named(number: str, mistake: Mistake) -> dict[str, bool]:
                 break
         seed = Seed("other code").number(trial.id) % 2**32
         try:
-            expect_as_ours(trial, [*trial.results(answers, seed=seed, hidden=True)], seed)
-        except Failure as failure:
-            questions["hidden"].add(failure.hint)
-        except Exception:
-            continue  # the student reads the error and its line
+            results = [*run_trial(trial, answers, seed, hidden=True)]
+            expect_as_ours(trial, results, seed)
+        except (Failure, TrialError) as wrong:
+            questions["hidden"].add(wrong.hint)
     return {kind: mistake.question in each for kind, each in questions.items() if each}
 
 

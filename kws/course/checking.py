@@ -95,15 +95,16 @@ def check(check_id: str, title: str) -> Iterator[None]:
                 error = Unmet(error.fact + usual, hint)
             _say("✗", check_id, str(error))
             raise error from None
-        hint, usual = getattr(error, "kws_hint", ""), getattr(error, "kws_usual", "")
-        if not hint and not usual:
-            compared[check_id].append(("an exception", error))
-            usual, hint = _recognize(check_id)
-        if not isinstance(error, NameError) and (fact := _unusable(error, 1)):
-            unmet = Unmet(fact + usual, hint or _form(error))
+        compared[check_id].append(("an exception", error))
+        usual, hint = getattr(error, "kws_known", None) or _recognize(check_id)
+        fact, question = explain_error(error, 1)
+        if fact and not isinstance(error, NameError):
+            unmet = Unmet(fact + usual, hint or question)
             _say("✗", check_id, str(unmet))
             raise unmet from None
-        _say("✗", check_id, "the answer raised an error, see below" + usual + _hint(hint))
+        error.kws_usual, error.kws_hint = usual, hint or question  # type: ignore[attr-defined]
+        shown = f"the answer raised an error, see below{usual}{_hint(hint or question)}"
+        _say("✗", check_id, shown)
         raise
     finally:
         _running.pop()
@@ -113,10 +114,7 @@ def check(check_id: str, title: str) -> Iterator[None]:
 def _recognize(check_id: str) -> tuple[str, str]:
     """The question for the results that a check by hand compared."""
     golden, results = find_golden(check_id), [value for _, value in compared[check_id]]
-    if golden is None or not golden.expected:
-        return "", ""
-    question = golden.question(results)
-    return ("", question) if question else (golden.usual(results), "")
+    return golden.known(results) if golden is not None and golden.expected else ("", "")
 
 
 def check_accuracy(
@@ -177,13 +175,7 @@ def check_values(trial_id: str, *answers: Any) -> None:
             raise
         except Exception as error:
             _expect_own(called, trial)
-            shown = [*found, error]
-            question = golden.question(shown, trial.rtol, trial.atol) or _door(error)
-            usual = "" if question else golden.usual(shown)
-            if fact := _unusable(error):
-                raise Unmet(fact + usual, question or _form(error)) from None
-            error.kws_hint = question  # type: ignore[attr-defined]
-            error.kws_usual = usual  # type: ignore[attr-defined]
+            error.kws_known = golden.known([*found, error], trial)  # type: ignore[attr-defined]
             raise
 
 
@@ -204,8 +196,16 @@ def _expect_own(called: list[str], trial: Trial) -> None:
         raise Unmet(fact, "the contract of this task lists what may be used")
 
 
-def _unusable(error: BaseException, body: int | None = None) -> str:
-    """The fact where a result stopped the last line of a contract, or of frame `body`; or ""."""
+def explain_error(error: BaseException, body: int | None = None) -> tuple[str, str]:
+    """The fact, where a result stopped the last line of a contract or of frame `body`, and a question.
+
+    Both may be "".
+    """
+    fact = _unusable(error, body)
+    return fact, _door(error) or (_form(error) if fact else "")
+
+
+def _unusable(error: BaseException, body: int | None) -> str:
     frames = traceback.extract_tb(error.__traceback__)
     own = (n for n, frame in enumerate(frames) if Path(frame.filename).parent.parent == COURSE)
     at = max(own, default=body)
@@ -242,8 +242,8 @@ def _expect_record(found: list[Any], golden: Golden, trial: Trial) -> None:
     what, record = golden.expected[len(found) - 1]
     fact = record.difference(found[-1], trial.rtol, trial.atol)
     if fact is not None:
-        question = golden.question(found, trial.rtol, trial.atol)
-        raise Unmet(f"{what}: {fact}{'' if question else golden.usual(found)}", question)
+        usual, question = golden.known(found, trial)
+        raise Unmet(f"{what}: {fact}{usual}", question)
 
 
 @contextmanager

@@ -87,9 +87,11 @@ class Trial:
     def measured(
         self, results: list[tuple[str, Any]], *, hidden: bool = False
     ) -> list[tuple[str, Any]]:
-        """The results to compare; an exception is one, too."""
+        """The results to compare; an exception is one, too, and alone where more are measured."""
         if self.measure is None:
             return results
+        if results and isinstance(results[-1][1], BaseException):
+            return results[-1:]
         sizes = self.hidden if hidden else self.public
         return [(what, plain(value)) for what, value in self.measure(dict(results), **sizes)]
 
@@ -267,6 +269,12 @@ class Golden:
         ]
         return OR.join(dict.fromkeys(found))
 
+    def known(self, results: Sequence[Any], trial: Trial | None = None) -> tuple[str, str]:
+        """("", the question of the mistakes with these results), or (usual questions, "")."""
+        bounds = (trial.rtol, trial.atol) if trial else (RTOL, ATOL)
+        question = self.question(results, *bounds)
+        return ("", question) if question else (self.usual(results), "")
+
     def usual(self, results: Sequence[Any]) -> str:
         """Questions (up to 3) of the mistakes that first differ where these results do."""
         last, value = len(results) - 1, results[-1]
@@ -274,7 +282,7 @@ class Golden:
         shown = [
             one
             for one in self.mistakes
-            if min(one.results, default=0) == last and _same_way(one.results.get(last), record)
+            if min(one.results, default=0) == last and is_same_way(one.results.get(last), record)
         ]
         shown.sort(key=lambda one: one.results[last].distance(record) if one.results else 0)
         return often([*dict.fromkeys(one.question for one in shown)])
@@ -328,7 +336,7 @@ def raised(error: BaseException) -> Record:
     return Record(kind=RAISED, shape=None, content=f"{type(error).__name__}: {text}"[:LONGEST])
 
 
-def _same_way(one: Record | None, other: Record) -> bool:
+def is_same_way(one: Record | None, other: Record) -> bool:
     """Whether both are wrong in one way: an exception of a type, the same text, a shape."""
     if one is None or RAISED in (one.kind, other.kind):
         return _error_of(one) == _error_of(other)

@@ -5,6 +5,7 @@
     {"check": "2.1-…", "state": "pass", "text": …, "hint": …, "where": …, "printed": …}
     {"raised": 7, "text": …, "where": …}              a cell without checks raised an error
     {"stopped": 7, "text": …, "where": …}             a statement of an answer ran too long
+    {"late": "cell …, line 7: …"}                     where it is when its time is nearly over
     {"weights": "why they do not fit, or nothing"}    if a job names a model and its weights
     {"done": true}                                    or {"broken": "why nothing could run"}
 
@@ -25,6 +26,7 @@ import random
 import re
 import signal
 import sys
+import threading
 import traceback
 import types
 import warnings
@@ -52,6 +54,7 @@ from kws.student.processes import json_stdout
 
 MAX_PRINTED = 2_000  # characters of one cell's output that are kept
 MAX_MESSAGE = 300
+NEARLY = 0.9  # of the time of a job
 NOTEBOOKS_IMPORT = (  # after torch, what takes longest
     "matplotlib.pyplot", "torchaudio", "kws.data.embedded.speaker_corpus",
     "kws.data.speech_commands", "kws.data.speakers", "kws.models.recurrent", "kws.plots",
@@ -287,13 +290,24 @@ class Kernel:
             text = f"needs `{error.name}`, which {cell} makes when the whole notebook runs"
             return found | {"state": "later", "text": text}
         hint = str(getattr(error, "kws_hint", ""))
-        at, line = place_of(error, name)
+        found["text"] += getattr(error, "kws_usual", "")
+        return found | {"hint": hint, "where": self.place(*place_of(error, name))}
+
+    def report_place(self) -> None:
+        """Report the line of an answer that is running; where there is none, the check's."""
+        frame = sys._current_frames().get(threading.main_thread().ident or 0)
+        found = [(one.f_code.co_filename, line) for one, line in traceback.walk_stack(frame)]
+        found = [(at, line) for at, line in found if at.startswith("<cell ")]
+        if found:
+            at, line = next((one for one in found if one[0] != found[-1][0]), found[-1])
+            self.report({"late": self.place(at, line)})
+
+    def place(self, at: str, line: int) -> str:
         text = linecache.getline(at, line).strip() if line else ""
         inside = definition_at(at, line)
         cell = self.name_of(at)
         cell += f", in `{inside}`" if inside and f"def {inside}`" not in cell else ""
-        where = f"{cell}, line {line}: {text}" if line else cell
-        return found | {"hint": hint, "where": where}
+        return f"{cell}, line {line}: {text}" if line else cell
 
     def misfit(self, make: str, weights: str) -> str:
         """Why the weights in a file do not fit the model that `make` builds; nothing if they do."""
@@ -425,6 +439,8 @@ def serve_job(still_wanted: Callable[[], bool] = lambda: True) -> None:
     names = {int(cell["number"]): str(cell["name"]) for cell in job["cells"]}
     kernel = Kernel(report, names, job.get("whole", False))
     sys.modules["__main__"] = kernel.module
+    if seconds := job.get("seconds"):
+        threading.Timer(NEARLY * seconds, kernel.report_place).start()
     for cell in job["cells"]:
         report({"cell": cell["number"], "name": cell["name"]})
         kernel.run(int(cell["number"]), str(cell["source"]), str(cell["mode"]))

@@ -89,7 +89,7 @@ def run_cells(
     handle: Callable[[dict[str, Any]], None],
 ) -> str:
     """Pass every event of the job to `handle`. Returns why it ended early, or ""."""
-    kernel.send(job)
+    kernel.send({**job, "seconds": seconds})
     end, cell = time.monotonic() + SECONDS_START, ""
     while True:
         try:
@@ -109,7 +109,7 @@ def run_cells(
             return ""
         if event.get("ready"):
             end = time.monotonic() + seconds
-        cell = event["name"] if "cell" in event else cell
+        cell = event["late"] if "late" in event else event["name"] if "cell" in event else cell
         handle(event)
 
 
