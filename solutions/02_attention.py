@@ -66,7 +66,7 @@ diagram("encoder")
 # </details>
 #
 # **Contract.** `attend(q, k, v, valid=None)`: q (B, H, T, K), k and v (B, H, S, K), valid (B, S)
-# bool or None → (B, H, T, K), float32. Use tensor operations and `softmax`; the attention
+# bool or None → (B, H, T, K). Use tensor operations and `softmax`; the attention
 # functions of a library, `F.scaled_dot_product_attention` for one, do not count as an answer.
 
 # %%
@@ -570,7 +570,7 @@ for step in range(4):
 #
 # </details>
 #
-# **Contract.** `encoder_parameters(d_model, d_ff, num_layers)`, whole numbers → a whole number.
+# **Contract.** `encoder_parameters(d_model, d_ff, num_layers)`, whole numbers → a number.
 # Use arithmetic; do not build a module.
 
 

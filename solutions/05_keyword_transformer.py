@@ -85,8 +85,8 @@ diagram("keyword_transformer")
 # </details>
 #
 # **Contract.** `count_tokens(bands, frames, strides)`, whole numbers and a tuple of any length → a
-# whole number. `attention_bytes(batch_size, num_heads, num_layers, num_tokens)`, whole numbers → a
-# whole number. Use arithmetic; do not run a convolution.
+# number. `attention_bytes(batch_size, num_heads, num_layers, num_tokens)`, whole numbers → a
+# number. Use arithmetic; do not run a convolution.
 
 
 # %% tags=["export"]
@@ -222,8 +222,8 @@ def load_stem(module, weights):
 
 # %% [markdown]
 # A kernel with a single 1 in its center, and a batch norm with running mean 0 and variance 1,
-# change nothing. With stride 1 the tokens are then the values of the spectrogram: 1, 2 (frame 0),
-# 3, 4 (frame 1).
+# change nothing. With stride 1 the tokens are then the values of the spectrogram: 1, 2, 3 (frame
+# 0), 4, 5, 6 (frame 1).
 
 # %% tags=["check"]
 unchanged = {}
@@ -234,12 +234,12 @@ for place in (1, 2):
     for name in (f"norm{place}.weight", f"norm{place}.running_var"):
         unchanged[name] = torch.ones(1)
 with check("5.2-stem-by-hand", "tokens come frame after frame, band after band"):
-    stem = Stem(channels=(1, 1), strides=(1, 1)).eval()
-    load_stem(stem, unchanged)
-    mel = torch.tensor([[[1.0, 2], [3, 4]]])
-    expect_close("stem(mel)", stem(mel), [[[1.0], [2], [3], [4]]], atol=1e-4)
     shapes = [tuple(Stem(columns=c)(torch.zeros(2, 101, 64)).shape) for c in (False, True)]
     expect_equal("shapes of points and columns", shapes, [(2, 416, 64), (2, 26, 1024)])
+    stem = Stem(channels=(1, 1), strides=(1, 1)).eval()
+    load_stem(stem, unchanged)
+    mel = torch.tensor([[[1.0, 2, 3], [4, 5, 6]]])
+    expect_close("stem(mel)", stem(mel), [[[1.0], [2], [3], [4], [5], [6]]], atol=1e-4)
 check_values("5.2-stem-points", Stem, load_stem)
 check_values("5.2-stem-columns", Stem, load_stem)
 check_values("5.2-stem-count", Stem)
@@ -413,7 +413,7 @@ check_values("5.4-transformer-modes", KeywordTransformer, load_transformer)
 # \mathrm{out}$, the cls token $D$, an encoder layer $4D^2 + 9D + 2DE + E$ (notebook 2).
 #
 # **Contract.** `keyword_parameters(num_classes, channels, d_model, d_ff, num_layers)`, whole
-# numbers and a pair of them → a whole number. Use arithmetic; do not build a module.
+# numbers and a pair of them → a number. Use arithmetic; do not build a module.
 
 
 # %% tags=["export"]

@@ -671,8 +671,9 @@ for name, x in views.items():
 # **Contract.** `bigram(codes, num_codes)`: (n, t) int64 → (K + 1, K) probabilities; row $a$ belongs
 # to the code $a$ before, row $K$ to the start; each row sums to 1. `CodePrior.forward(words,
 # codes)`: (B,) and (B, t) int64, t may be 0 → (B, t + 1, K) logits; a ValueError if there are more
-# outputs than places. `nats(logits, codes)`: (B, t, K), (B, t) → minus the mean log-probability of
-# the codes, with natural logarithms, a tensor with one number and its gradient.
+# outputs than places. The word may also be added to the codes. `nats(logits, codes)`: (B, t, K),
+# (B, t) → minus the mean log-probability of the codes, with natural logarithms, a tensor with one
+# number and its gradient.
 
 # %%
 diagram("prior")

@@ -369,10 +369,10 @@ def table_words(draw, words, kaggle_table):
         yield f"the label of a clip that was taken for {words[row]}", table[file]
 
 
-@trial("5.9", public={"n": 5, "C": 3}, hidden={"n": 157, "C": 12})
+@trial("5.9", public={"n": 6, "C": 3}, hidden={"n": 157, "C": 12})
 def table_files(draw, n, C, kaggle_table):
     """each file has its row, also where several clips are of one class."""
     predicted = draw.integers(n, high=C)
-    table = kaggle_table([f"{i}.wav" for i in range(n)], predicted, list(WORDS[:C]))
+    table = kaggle_table([f"{n - i}.wav" for i in range(n)], predicted, list(WORDS[:C]))
     yield "the table", table
     yield "the table of no clips", kaggle_table([], predicted[:0], list(WORDS[:C]))

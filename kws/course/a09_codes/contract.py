@@ -38,7 +38,7 @@ def rates_values(draw, hertz, strides, K, context, code_rate, bit_rate, context_
         rates.append(float(code_rate(hertz, some)))
         yield f"code_rate({hertz}, {some})", rates[-1]
     for size in (K, 2, 3 * K, 1):
-        yield f"bit_rate({rates[0]:g}, {size})", float(bit_rate(rates[0], size))
+        yield f"bit_rate({rates[-1]:g}, {size})", float(bit_rate(rates[-1], size))
     for rate in (rates[0], 10.0):
         yield f"context_seconds({context}, {rate:g})", float(context_seconds(context, rate))
 
