@@ -84,9 +84,11 @@ def manual(words: Iterable[str]) -> list[str]:
     paragraphs = [each for name in sorted(topics) for each in topics[name].split("\n\n")]
     found = [each for text in paragraphs for each in sentences_of(text)]
     plain = [each for each in found if re.fullmatch(r"[A-Za-z ,;:.'()?!-]+", each)]
-    said = set(words)
+    known = set(words)
     return [
-        each for each in dict.fromkeys(plain) if said.isdisjoint(re.findall("[a-z]+", each.lower()))
+        each
+        for each in dict.fromkeys(plain)
+        if known.isdisjoint(re.findall("[a-z]+", each.lower()))
     ]
 
 

@@ -79,7 +79,7 @@ def test_broken_file_is_named_in_one_sentence_with_a_cure(tmp_path, name, resamp
 
 @pytest.mark.parametrize("suffix", [".wav", ".flac"])
 def test_writing_and_reading_16_bit_changes_nothing(tmp_path, waveform, suffix):
-    no_text = "\udcff" * (sys.platform == "linux")  # a byte that is no UTF-8: others refuse it
+    no_text = "\udcff" * (sys.platform == "linux")  # not UTF-8: others refuse it
     path = tmp_path / f"clip{no_text}{suffix}"
     write_audio(path, waveform)
     read = read_audio(str(path))
