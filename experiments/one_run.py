@@ -2,7 +2,6 @@
 
 import platform
 import shutil
-import subprocess
 import time
 from contextlib import suppress
 from functools import cache
@@ -12,7 +11,7 @@ from typing import Any
 import torch
 
 from experiments.plan import STRINGS, Job, recipe_of
-from experiments.results import FORMAT, Result, recipe_lines, thinned, write_result
+from experiments.results import FORMAT, Result, git, recipe_lines, thinned, write_result
 from kws import __version__
 from kws.data.extra_clips import silence_count, unknown_count
 from kws.data.protocols import PROTOCOLS, get_protocol
@@ -243,23 +242,13 @@ def official_training_clips(data: Data) -> int | None:
 @cache
 def commit() -> str:
     """The commit that this repository is at, with a word where it was changed since."""
-    here = Path(__file__).resolve().parents[1]
-
-    def git(*words: str) -> str:
-        done = subprocess.run(["git", "-C", here, *words], capture_output=True, text=True)
-        return done.stdout.strip() if done.returncode == 0 else ""
-
-    try:
-        number = git("rev-parse", "--short=10", "HEAD")
-        if not number:
-            return "no repository"
-        return (
-            f"{number}, changed"
-            if git("status", "--porcelain", "--", "kws", "experiments")
-            else number
-        )
-    except FileNotFoundError:  # no git
+    if shutil.which("git") is None:
         return "no repository"
+    code, number = git("rev-parse", "--short=10", "HEAD")
+    if code != 0:
+        return "no repository"
+    changed = git("status", "--porcelain", "--", "kws", "experiments")[1]
+    return f"{number}, changed" if changed else number
 
 
 def hardware(device: torch.device) -> dict[str, Any]:

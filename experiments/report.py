@@ -5,7 +5,6 @@ The same results and recipes give the same bytes.
 
 import os
 import shutil
-import subprocess
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from statistics import fmean, stdev
@@ -23,14 +22,16 @@ from experiments.curves import (
     shares,
 )
 from experiments.plan import KINDS, QUESTION_VOICES, QUESTIONS, STRING_VOICES
-from experiments.results import Result
+from experiments.results import Result, git
 from experiments.rows import Row, Table, gather, read_results
 from experiments.verdicts import (
     CANNOT_SAY,
     DOES_NOT,
     FEWEST_SEEDS,
     HOLDS,
+    NO,
     RISING,
+    YES,
     Finding,
     findings,
     read_questions,
@@ -54,7 +55,8 @@ interval, with Holm's correction for their number, and needs {seeds} seeds or mo
 where that whole interval agrees with it in sign, and does not where the interval leaves no
 difference that matters: 2 points, or the report's own where that is less. Where a recipe still
 rises, by more than {rising:g} points of validation accuracy in the last quarter of its training,
-nothing can be said. In brackets: CPU seconds of a run.
+nothing can be said. Of two gains their difference is measured. Where no report claims anything, the
+verdict is yes or no. In brackets: CPU seconds of a run.
 """
 INTRODUCTION = """\
 ## The sources, and how to read the tables
@@ -84,6 +86,8 @@ takes on the reported data.
 VERDICTS = {
     HOLDS: "What the report found holds here",
     DOES_NOT: "It does not hold here",
+    YES: "Asked by us, claimed by no report: yes",
+    NO: "Asked by us, claimed by no report: no",
     CANNOT_SAY: "Cannot be said",
 }
 HEADS = ("speaker-sigmoid", "speaker-one-layer")  # whose gradients are plotted
@@ -173,7 +177,7 @@ def verdict_lists(found: Sequence[Finding]) -> list[str]:
 def findings_table(found: Sequence[Finding]) -> list[str]:
     """The questions, a line for each data set that they were asked of."""
     about = HOW_TO_READ.format(asked=len(found), seeds=FEWEST_SEEDS, rising=100 * RISING)
-    header = ["question", "what the report found", "what we found", "its finding", "what differs"]
+    header = ["question", "what the report found", "what we found", "verdict", "what differs"]
     body = [finding_cells(finding) for finding in found]
     return [about, markdown_table(header, body)]
 
@@ -444,12 +448,6 @@ def without_history(results: str | Path) -> list[str]:
 
     Nothing where there is no whole history to look in: an archive, or a shallow clone.
     """
-    here = Path(__file__).resolve().parents[1]
-
-    def git(*words: str) -> tuple[int, str]:
-        done = subprocess.run(["git", "-C", here, *words], capture_output=True, text=True)
-        return done.returncode, done.stdout.strip()
-
     if shutil.which("git") is None or git("rev-parse", "--is-shallow-repository") != (0, "false"):
         return []
     by_commit: dict[str, list[str]] = {}

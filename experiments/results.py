@@ -6,6 +6,7 @@ not share a column with the first: crops of speakers beside whole utterances.
 """
 
 import json
+import subprocess
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -55,6 +56,13 @@ def recipe_in(result: Mapping[str, Any]) -> Recipe | None:
         return parse_recipe("\n".join(result["recipe"]))
     except UsageError:
         return None
+
+
+def git(*words: str) -> tuple[int, str]:
+    """Exit code and output of a git command in this repository."""
+    here = Path(__file__).resolve().parents[1]
+    done = subprocess.run(["git", "-C", here, *words], capture_output=True, text=True)
+    return done.returncode, done.stdout.strip()
 
 
 def status(job: Job, recipe: Recipe) -> Status:

@@ -42,6 +42,7 @@ FEWEST_SEEDS = 3  # that a verdict may rest on
 RISING = 0.03  # of validation accuracy in the last quarter: a run that has not settled
 ALPHA = 0.05  # chance of a wrong verdict: of one interval, and with Holm's correction of all
 HOLDS, DOES_NOT, CANNOT_SAY = "holds", "does not hold", "cannot say"
+YES, NO = "yes", "no"  # where no report claims anything
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -55,7 +56,7 @@ class Question:
     more: str
     less: str = ""
     level: NonNegative | None = None
-    claim: Literal["more", "no gain"] = "more"
+    claim: Literal["more", "no gain", "no gain in some cases", "none"] = "more"
     matters: NonNegative = 2.0
     differs: str
 
@@ -112,7 +113,7 @@ class Finding:
 
     @property
     def verdict(self) -> str:
-        """One of three."""
+        """One of three, or of yes, no and cannot say where the report claims nothing."""
         if self.rising or len(self.seeds) < FEWEST_SEEDS:
             return CANNOT_SAY
         return verdict(self.question, *self.corrected)
@@ -120,13 +121,16 @@ class Finding:
     @property
     def reason(self) -> str:
         """Why it does not hold or cannot be said, in a few words; "" where it holds."""
-        if self.verdict == HOLDS:
+        if self.verdict in (HOLDS, YES):
             return ""
-        if self.verdict == DOES_NOT:
+        if self.verdict in (DOES_NOT, NO):
             return contradiction(self.question, *self.corrected)
         if self.rising:
             return f"still rising: {', '.join(self.rising)}"
-        return "too few seeds" if len(self.seeds) < FEWEST_SEEDS else "the interval is too wide"
+        if len(self.seeds) < FEWEST_SEEDS:
+            return "too few seeds"
+        some = self.question.claim == "no gain in some cases" and self.corrected[0] > 0
+        return "ours is none of those cases" if some else "the interval is too wide"
 
 
 def read_questions(path: Path = FILE) -> list[Question]:
@@ -181,8 +185,8 @@ def tail(t: float, freedom: float) -> float:
 def student_t(freedom: float, level: float = ALPHA) -> float:
     """The t that |T| exceeds with probability `level`, by bisection of `tail`.
 
-    >>> [round(student_t(k), 2) for k in (2.0, 5.0, 10.0, 1e9)]
-    [4.3, 2.57, 2.23, 1.96]
+    >>> [round(student_t(k), 3) for k in (1.0, 5.0, 9.0, 30.0, 1e9)]  # as the tables have it
+    [12.706, 2.571, 2.262, 2.042, 1.96]
     """
     low, high = 0.0, 1e4
     for _ in range(50):
@@ -196,12 +200,16 @@ def verdict(question: Question, low: float, high: float) -> str:
 
     `more`: it holds where all of the interval is above 0, and does not where it is below what
     matters. `no gain`: it holds where the interval is below what matters, and does not where all of
-    it is above 0. What fits neither cannot be said.
+    it is above 0; but one case of ours never contradicts "in some cases". `none`: as `more`, but
+    there is no finding that could hold. What fits neither cannot be said.
     """
     gain, no_gain = low > 0, high < question.matters / 100
-    if question.claim == "no gain":
-        gain, no_gain = no_gain, gain
-    return HOLDS if gain else DOES_NOT if no_gain else CANNOT_SAY
+    if question.claim == "none":
+        return YES if gain else NO if no_gain else CANNOT_SAY
+    if question.claim == "more":
+        return HOLDS if gain else DOES_NOT if no_gain else CANNOT_SAY
+    contradicts = gain and question.claim == "no gain"
+    return HOLDS if no_gain else DOES_NOT if contradicts else CANNOT_SAY
 
 
 def contradiction(question: Question, low: float, high: float) -> str:
@@ -263,25 +271,22 @@ def _finding(
     runs: Mapping[str, Mapping[int, Result]],
     seeds: tuple[int, ...],
 ) -> Finding:
-    def hits(name: str) -> Tensor:
-        rows = [[int(digit) for digit in runs[name][seed]["right"]] for seed in seeds]
+    def hits(made: Sequence[Result]) -> Tensor:
+        rows = [[int(digit) for digit in run["right"]] for run in made]
         return torch.tensor(rows, dtype=torch.float64)
 
-    right = {name: hits(name) for name in question.recipes}
-    more = torch.stack([right[name] for name in question.more.split()]).mean(0)
-    if question.level is None:
-        less = torch.stack([right[name] for name in question.less.split()]).mean(0)
-    else:
-        less = torch.full_like(more, question.level / 100)
-    climbs = {name: fmean(climb(runs[name][seed]) for seed in seeds) for name in question.recipes}
+    arms = {name: [runs[name][seed] for seed in seeds] for name in question.recipes}
+    right = {name: hits(made) for name, made in arms.items()}
+    more = torch.stack([right[name] for name in question.more.split()]).sum(0)
+    level = torch.full_like(more, (question.level or 0) / 100)
+    less = sum((right[name] for name in question.less.split()), level)
+    climbs = {name: fmean(map(climb, made)) for name, made in arms.items()}
     return Finding(
         question=question,
         where=where,
         seeds=seeds,
         means={name: float(hit.mean()) for name, hit in right.items()},
-        seconds={
-            name: seconds_of([runs[name][seed] for seed in seeds]) for name in question.recipes
-        },
+        seconds={name: seconds_of(made) for name, made in arms.items()},
         difference=compare(more, less),
         rising=tuple(name for name, points in climbs.items() if points > RISING),
     )

@@ -26,6 +26,7 @@ RECIPES = {
     "voices/transformer": TEXTS["voices"],
     "strings/speller": TEXTS["speller"],
 }
+MADE = {}  # results, by what they are of
 
 
 @pytest.fixture(scope="session")
@@ -71,19 +72,14 @@ def make_job(recipes, tiny_corpus, tmp_path) -> Callable[..., Job]:
     return make
 
 
-@pytest.fixture(scope="session")
-def _made():
-    return {}
-
-
 @pytest.fixture
-def made(_made, make_job):
+def made(make_job):
     """`made("gru")`: a result, made once for all tests."""
 
     def result(name: str = "gru", **changes):
         key = (name, *sorted(changes.items()))
-        if key not in _made:
-            _made[key] = run_one(make_job(name, **changes))
-        return _made[key]
+        if key not in MADE:
+            MADE[key] = run_one(make_job(name, **changes))
+        return MADE[key]
 
     return result

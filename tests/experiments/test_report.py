@@ -184,9 +184,7 @@ class TestCheck:
         known = commit().partition(",")[0]
         for path in results.rglob("*.json"):
             change(results, path.stem, commit=known)
-
-        argv = ["report", "--from", str(results)]
-        argv += ["--to", str(results.parent / "experiments.md")]
+        argv = ["report", "--from", str(results), "--to", str(results.parent / "experiments.md")]
         assert run([*argv, "--check"]) == 1
         assert "stale: " in capsys.readouterr().err
         assert run(argv) == 0
