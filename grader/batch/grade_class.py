@@ -146,7 +146,8 @@ def grade_class(
                 if not new:
                     last, answer = max(answers, key=lambda pair: pair[0].entry.when)
                     unread.append((last, "; ".join(answer["faults"]) or nothing_found(last)))
-                progress.advance(not new or any(_open(one.report) for one in new))
+                verdicts = [one.report.verdict for one in new]
+                progress.advance(not new or Verdict.PERSON in verdicts)
         except KeyboardInterrupt:
             raise Interrupted(
                 f"interrupted: {progress.done} of {len(there)} submissions are graded and kept in "
@@ -224,10 +225,6 @@ def nothing_found(submission: StudentSubmission) -> str:
         names += [each.name for each in listed(path)] if is_folder(path) else [name]
     names_shown = several([shown(name) for name in names])
     return f"no answer to any assignment of this course in {names_shown or 'an empty folder'}"
-
-
-def _open(report: Report) -> bool:
-    return report.verdict is Verdict.PERSON
 
 
 def _job(

@@ -11,7 +11,7 @@ alternatives, where the edits fit) and, by the hidden checks, at other sizes and
 """
 
 import signal
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import cache, partial
@@ -26,9 +26,10 @@ from grader.core.seed import Seed
 from grader.core.tables import parse_toml, read_entries
 from grader.course.mistakes.mistake import Edit, Mistake
 from grader.course.mistakes.planted import edited, mistaken, planted, solution
-from grader.course.trials import expect_as_ours, our_answers
+from grader.course.trials import expect_as_ours, expected_results, our_answers
 from grader.grading.feedback import Failure
 from grader.sandbox.student_errors import TrialError
+from kws.course.checking import check_values, forget_checks, lines_go_to
 from kws.course.compare import difference
 from kws.course.source import parse
 from kws.course.trial import PUBLIC_SEED, Trial, all_trials, goldens
@@ -113,16 +114,12 @@ def _named(number: str, mistake: Mistake) -> dict[str, bool]:
     answers = load_answers(exported_cells(solution(number), text), f"{mistake.name} in other code")
     questions: dict[str, set[str]] = {"visible": set(), "hidden": set()}
     for trial in (one for one in all_trials(number) if one.task == mistake.task):
-        found: list[Any] = []
-        golden = goldens(number)[trial.id]
-        for (_, value), (_, record) in zip(
-            try_trial(trial, answers, PUBLIC_SEED), golden.expected, strict=False
-        ):
-            found.append(value)
-            raises = isinstance(value, BaseException)
-            if raises or not record.agrees(value, trial.rtol, trial.atol):
-                questions["visible"].add(golden.question(found, trial.rtol, trial.atol))
-                break
+        forget_checks()
+        try:
+            with lines_go_to(lambda *_: None):
+                check_values(trial.id, *(answers[name] for name in trial.answers))
+        except Exception as error:
+            questions["visible"].add(getattr(error, "hint", getattr(error, "kws_hint", "")))
         seed = Seed("other code").number(trial.id) % 2**32
         try:
             results = [*run_trial(trial, answers, seed, hidden=True)]
@@ -224,17 +221,11 @@ def _agrees(trial: Trial, answers: Mapping[str, Any], visible: bool) -> bool:
             record.agrees(value, trial.rtol, trial.atol)
             for value, (_, record) in zip(found, expected, strict=True)
         )
-    ours = _our_results(trial, seed)
+    ours = [value for _, value in expected_results(trial, seed)]
     return len(found) == len(ours) and all(
         difference(value, other, trial.rtol, trial.atol) is None
         for value, other in zip(found, ours, strict=True)
     )
-
-
-@cache
-def _our_results(trial: Trial, seed: int) -> Sequence[Any]:
-    results = try_trial(trial, our_answers(trial.number), seed, hidden=True)
-    return [value for _, value in results]
 
 
 def _too_long(signum: int, frame: FrameType | None) -> None:

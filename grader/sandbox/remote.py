@@ -37,7 +37,7 @@ def exactly(kind: type) -> Callable[[Any], Any]:
     return build
 
 
-_text, _whole = exactly(str), exactly(int)
+_text, _whole, _tensor = exactly(str), exactly(int), exactly(Tensor)
 
 
 def read_results(value: Any) -> list[tuple[str, Any]]:
@@ -51,10 +51,6 @@ def read_trial(value: Any) -> list[tuple[str, Any]]:
         return found
     parts = [shown_words(_text(part), MOST) for part in error]
     return [*found, ("an exception", TrialError(*parts))]
-
-
-def _tensor(value: Any) -> Tensor:
-    return exactly(Tensor)(value)
 
 
 def read_state(table: Any) -> dict[str, Tensor]:

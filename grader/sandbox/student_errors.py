@@ -29,7 +29,7 @@ class Rejection(Stopped):
 
 
 class TrialError(Stopped):
-    """An exception in a trial, by whose `text` a known mistake is recognized; see `explain_error`."""
+    """An exception in a trial, by whose `text` a known mistake is recognized."""
 
     def __init__(self, message: str, where: str, text: str, question: str):
         super().__init__(Reason.ERROR, message, where)

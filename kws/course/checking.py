@@ -98,13 +98,12 @@ def check(check_id: str, title: str) -> Iterator[None]:
         compared[check_id].append(("an exception", error))
         usual, hint = getattr(error, "kws_known", None) or _recognize(check_id)
         fact, question = explain_error(error, 1)
+        hint = hint or question
         if fact and not isinstance(error, NameError):
-            unmet = Unmet(fact + usual, hint or question)
-            _say("✗", check_id, str(unmet))
-            raise unmet from None
-        error.kws_usual, error.kws_hint = usual, hint or question  # type: ignore[attr-defined]
-        shown = f"the answer raised an error, see below{usual}{_hint(hint or question)}"
-        _say("✗", check_id, shown)
+            _say("✗", check_id, fact + usual + _hint(hint))
+            raise Unmet(fact + usual, hint) from None
+        error.kws_usual, error.kws_hint = usual, hint  # type: ignore[attr-defined]
+        _say("✗", check_id, f"the answer raised an error, see below{usual}{_hint(hint)}")
         raise
     finally:
         _running.pop()
@@ -175,7 +174,8 @@ def check_values(trial_id: str, *answers: Any) -> None:
             raise
         except Exception as error:
             _expect_own(called, trial)
-            error.kws_known = golden.known([*found, error], trial)  # type: ignore[attr-defined]
+            known = golden.known([*found, error], trial.rtol, trial.atol)
+            error.kws_known = known  # type: ignore[attr-defined]
             raise
 
 
@@ -197,23 +197,16 @@ def _expect_own(called: list[str], trial: Trial) -> None:
 
 
 def explain_error(error: BaseException, body: int | None = None) -> tuple[str, str]:
-    """The fact, where a result stopped the last line of a contract or of frame `body`, and a question.
-
-    Both may be "".
-    """
-    fact = _unusable(error, body)
-    return fact, _door(error) or (_form(error) if fact else "")
-
-
-def _unusable(error: BaseException, body: int | None) -> str:
+    """The fact, where a result stopped a contract or frame `body`, and a question; or ""."""
     frames = traceback.extract_tb(error.__traceback__)
     own = (n for n, frame in enumerate(frames) if Path(frame.filename).parent.parent == COURSE)
     at = max(own, default=body)
-    ours = (*LIBRARIES, frames[at or 0].filename)
-    if at is None or not all(frame.filename.startswith(ours) for frame in frames[at:]):
-        return ""
-    line = f" at `{frames[at].line}`" if frames[at].line else ""
-    return f"the result cannot be used{line}: {type(error).__name__}: {error}"
+    ours = (*LIBRARIES, frames[at or 0].filename) if frames else ()
+    fact = ""
+    if at is not None and all(frame.filename.startswith(ours) for frame in frames[at:]):
+        line = f" at `{frames[at].line}`" if frames[at].line else ""
+        fact = f"the result cannot be used{line}: {type(error).__name__}: {error}"
+    return fact, _door(error) or (_form(error) if fact else "")
 
 
 def _form(error: BaseException) -> str:
@@ -242,7 +235,7 @@ def _expect_record(found: list[Any], golden: Golden, trial: Trial) -> None:
     what, record = golden.expected[len(found) - 1]
     fact = record.difference(found[-1], trial.rtol, trial.atol)
     if fact is not None:
-        usual, question = golden.known(found, trial)
+        usual, question = golden.known(found, trial.rtol, trial.atol)
         raise Unmet(f"{what}: {fact}{usual}", question)
 
 
@@ -269,8 +262,9 @@ def expect_close(what: str, actual: Any, expected: Any, *, atol: float = 1e-5) -
     for odd in (Tensor.is_complex, lambda x: x.dtype == torch.bool):
         if odd(actual) and not odd(expected):
             raise Unmet(f"{what}: got dtype {actual.dtype}, expected real numbers")
-    if not _agree(actual, expected, atol):
-        raise Unmet(f"{what}: {_difference(actual, expected, atol)}")
+    got, wanted = (plain(x.detach().double()) for x in (actual, expected))
+    if fact := difference(got, wanted, 1e-5, atol):
+        raise Unmet(f"{what}: {fact}")
 
 
 def expect_equal(what: str, actual: Any, expected: Any) -> None:
@@ -317,16 +311,6 @@ def _hint(hint: str) -> str:
 
 def _from_numpy(value: Any) -> Any:
     return plain(value) if type(value).__module__ == "numpy" else value
-
-
-def _agree(actual: Tensor, expected: Tensor, atol: float) -> bool:
-    one, other = actual.detach().double(), expected.double()
-    return one.shape == other.shape and torch.allclose(one, other, rtol=1e-5, atol=atol)
-
-
-def _difference(actual: Tensor, expected: Tensor, atol: float) -> str:
-    got, wanted = (plain(x.detach().double()) for x in (actual, expected))
-    return difference(got, wanted, 0.0, atol) or "the values differ"
 
 
 def _kind(value: Any) -> str:

@@ -28,8 +28,12 @@ def find_change(value: Tensor, agrees: Callable[[Tensor], bool]) -> str:
 
 
 def _changes(value: Tensor) -> Iterator[tuple[str, Tensor]]:
-    for i, j in itertools.combinations(range(value.ndim), 2):
+    pairs = [*itertools.combinations(range(value.ndim), 2)]
+    for i, j in pairs:
         yield f"axes {i} and {j} are exchanged", value.transpose(i, j)
+    for i, j in itertools.permutations(range(value.ndim), 2):
+        yield f"axis {i} belongs at place {j}", value.movedim(i, j)
+    for i, j in pairs:
         shape = list(value.shape)
         shape[i], shape[j] = shape[j], shape[i]
         reshaped = value.reshape(shape)

@@ -269,14 +269,10 @@ class Golden:
         ]
         return OR.join(dict.fromkeys(found))
 
-    def known(self, results: Sequence[Any], trial: Trial | None = None) -> tuple[str, str]:
-        """("", the question of the mistakes with these results), or (usual questions, "")."""
-        bounds = (trial.rtol, trial.atol) if trial else (RTOL, ATOL)
-        question = self.question(results, *bounds)
-        return ("", question) if question else (self.usual(results), "")
-
-    def usual(self, results: Sequence[Any]) -> str:
-        """Questions (up to 3) of the mistakes that first differ where these results do."""
+    def known(self, results: Sequence[Any], *bounds: float) -> tuple[str, str]:
+        """("", question of mistakes with these results), or (questions of similar ones, "")."""
+        if question := self.question(results, *bounds):
+            return "", question
         last, value = len(results) - 1, results[-1]
         record = raised(value) if isinstance(value, BaseException) else Record.of(value)
         shown = [
@@ -285,7 +281,7 @@ class Golden:
             if min(one.results, default=0) == last and is_same_way(one.results.get(last), record)
         ]
         shown.sort(key=lambda one: one.results[last].distance(record) if one.results else 0)
-        return often([*dict.fromkeys(one.question for one in shown)])
+        return often([*dict.fromkeys(one.question for one in shown)]), ""
 
 
 def often(questions: Sequence[str]) -> str:

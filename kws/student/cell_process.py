@@ -297,10 +297,9 @@ class Kernel:
         """Report the line of an answer that is running; where there is none, the check's."""
         frame = sys._current_frames().get(threading.main_thread().ident or 0)
         found = [(one.f_code.co_filename, line) for one, line in traceback.walk_stack(frame)]
-        found = [(at, line) for at, line in found if at.startswith("<cell ")]
-        if found:
-            at, line = next((one for one in found if one[0] != found[-1][0]), found[-1])
-            self.report({"late": self.place(at, line)})
+        if found := [one for one in found if one[0].startswith("<cell ")]:
+            answers = [one for one in found if one[0] != found[-1][0]]
+            self.report({"late": self.place(*(answers or found)[0])})
 
     def place(self, at: str, line: int) -> str:
         text = linecache.getline(at, line).strip() if line else ""

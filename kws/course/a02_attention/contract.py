@@ -94,17 +94,14 @@ def measure_gradients(results: Mapping[str, Any], **_: int) -> Measured:
     shape, *found = results.values()
     yield "the shape of attend(q, k, v)", shape
     parts = {name: found[4 * at : 4 * at + 4] for at, name in enumerate("qkv")}
-    reached = [name for name, (gradient, *_) in parts.items() if _is_some(gradient)]
+    some = [name for name, (gradient, *_) in parts.items() if isinstance(gradient, Tensor)]
+    reached = [name for name in some if parts[name][0].any()]
     yield "what a gradient reaches", reached
     for name in reached:
         gradient, direction, above, below = parts[name]
         gap = abs((above - below) / (2 * STEP) - float((gradient * direction).sum()))
         agrees = gap <= 0.02 * float(gradient.norm()) + 1e-3
         yield f"is the gradient of {name} how the result changes with {name}?", agrees
-
-
-def _is_some(gradient: Any) -> bool:
-    return isinstance(gradient, Tensor) and bool(gradient.any())
 
 
 STEP = 0.01  # of the differences: float32 rounds the sums to some 1e-6

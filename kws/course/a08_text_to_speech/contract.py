@@ -364,11 +364,8 @@ def griffin_values(draw, B, T, griffin_lim):
     yield "griffin_lim(no sound at all, 2)", griffin_lim(torch.zeros(1, T, 201), 2)
     yield "griffin_lim(float32 magnitude, 1)", griffin_lim(magnitude.float(), 1)
     waveform = griffin_lim(magnitude, 1)
-    yield "is a float64 magnitude computed at float64?", _is_double(waveform)
-
-
-def _is_double(tensor: Tensor) -> bool:
-    return bool((tensor != tensor.float().double()).any())
+    beyond_float32 = bool((waveform != waveform.float().double()).any())
+    yield "is a float64 magnitude computed at float64?", beyond_float32
 
 
 # 8.8

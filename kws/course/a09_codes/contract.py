@@ -291,7 +291,8 @@ def codec_values(draw, B, t, F, W, D, K, Codec):
     yield "does decode give the mel of forward?", _near(decoded, again)
     state = [value.clone() for _, value in _buffers(codec.codebook)]
     codec.train().encode(mel + 1)
-    yield "are codec and codebook in training mode as before?", _training(codec)
+    training = codec.training and codec.codebook.training
+    yield "are codec and codebook in training mode as before?", training
     kept = [_equal(a, b) for a, (_, b) in zip(state, _buffers(codec.codebook), strict=True)]
     yield "does the codebook stay when encode is called in training mode?", all(kept)
     codec.eval()
@@ -309,10 +310,6 @@ def codec_values(draw, B, t, F, W, D, K, Codec):
     mel.grad = None
     loss.backward()
     yield "does commitment reach the mel?", bool(mel.grad is not None and mel.grad.any())
-
-
-def _training(codec: Any) -> bool:
-    return codec.training and codec.codebook.training
 
 
 def _modes(model: nn.Module) -> list[bool]:
