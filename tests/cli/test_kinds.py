@@ -14,28 +14,9 @@ from kws.cli.evaluation import EVALUATIONS
 from kws.cli.export_command import EXPORTS
 from kws.data.protocols import PROTOCOLS
 from kws.training.checkpoint import KINDS, save_checkpoint
-from tests.conftest import state_of
+from tests.conftest import data_beside, state_of
 
-OPTIONS = {  # of kws evaluate and kws export, each with a value that it accepts
-    "data": ["--data", "x"],
-    "split": ["--split", "testing"],
-    "test_silence": ["--test-silence", "noise"],
-    "protocol": ["--protocol", "v2-12"],
-    "thresholds": ["--thresholds", "unknown=0.5,silence=0.3"],
-    "trigger": ["--trigger", "threshold=0.7"],
-    "tolerance_ms": ["--tolerance-ms", "750"],
-    "beam": ["--beam", "1"],
-    "ctc_weight": ["--ctc-weight", "0.0"],
-    "listen": ["--listen"],
-    "device": ["--device", "auto"],
-    "resample": ["--resample"],
-    "partial": ["--partial"],
-    "stream": ["--stream"],
-    "onnx": ["--onnx"],
-    "safetensors": ["--safetensors"],
-    "quantize": ["--quantize"],
-    "step": ["--step"],
-}
+OPTIONS = data_beside(__file__)
 FOREIGN = [
     (command, kind, sorted(of_all - inspect.signature(function).parameters.keys()))
     for command, table in (("evaluate", EVALUATIONS), ("export", EXPORTS))

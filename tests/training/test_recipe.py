@@ -265,20 +265,7 @@ def test_a_checkpoint_keeps_what_was_reported(untrained, tmp_path):
 # What a recipe's features are
 
 
-@pytest.mark.parametrize(
-    ("change", "differs"),
-    [
-        ({"n_mels": 23}, True),
-        ({"f_min": 100.0}, True),
-        ({"f_max": 4000.0}, True),
-        ({"floor": 1e-3}, True),
-        ({"kind": "mfcc"}, True),
-        ({"n_mfcc": 13}, False),
-        ({"window": 512}, True),
-        ({"hop": 200}, True),
-        ({"deltas": 1}, True),
-    ],
-)
+@pytest.mark.parametrize(("change", "differs"), data_beside(__file__)["features"])
 def test_every_key_of_the_features_counts(change, differs):
     x = torch.randn(2, 1_000) / 10
     plain = compute_features(Features(), x)

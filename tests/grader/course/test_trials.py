@@ -6,11 +6,15 @@ import torch
 from benchmarks.typed_results import most_frequent
 from grader.adapters import ASSIGNMENTS
 from grader.authoring.mutants import mutants_of
+from grader.authoring.reference import run_trial
 from grader.course import mutation
+from grader.course.mistakes.planted import planted
 from grader.course.mutation import equivalent_mutants, mutation_report
 from grader.course.overview import hidden_checks
-from grader.course.trials import expect_as_ours, our_answers
+from grader.course.trials import expect_as_ours, mistaken_answers, our_answers
 from grader.grading.feedback import Failure
+from grader.sandbox.student_errors import TrialError
+from kws.course.checking import check_values
 from kws.course.trial import all_trials, find_trial
 from kws.errors import UsageError
 
@@ -26,6 +30,26 @@ def test_a_result_far_larger_than_ours_is_refused_before_anything_is_measured(la
     with pytest.raises(Failure, match="is far larger than what is asked for") as failure:
         expect_as_ours(trial, [(what, large), *results[1:]], seed)
     assert failure.value.message.startswith(what)
+
+
+@pytest.mark.parametrize(
+    ("check", "name", "raises"),
+    [
+        ("7.2-subsampling-padding", "rounded down", "size mismatch"),
+        ("8.2-regulate-values", "no clamp", "index 7 is out of bounds"),
+    ],
+)
+def test_a_hidden_check_asks_after_an_exception_what_the_visible_one_asks(check, name, raises):
+    trial = find_trial(check)
+    mistakes = [(one.task, one.name) for one in planted(trial.number).mistakes]
+    position = mistakes.index((trial.task, name))
+    question = planted(trial.number).mistakes[position].question
+    answers = mistaken_answers(trial.number, position)
+    with pytest.raises(TrialError, match=raises) as hidden:
+        expect_as_ours(trial, [*run_trial(trial, answers, 3, hidden=True)], 3)
+    with pytest.raises(RuntimeError) as visible:
+        check_values(check, *(answers[name] for name in trial.answers))
+    assert hidden.value.hint == visible.value.kws_hint == question
 
 
 @pytest.mark.parametrize("number", ASSIGNMENTS)
