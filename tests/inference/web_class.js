@@ -120,7 +120,7 @@ const tests = {
     check(rows, [["a.wav", "up,"], ["b.wav", "go,"]]);
   },
 
-  async "a folder whose name is no word says nothing of its recordings"() {
+  async "a folder whose name is not a word says nothing of its recordings"() {
     const { readAll } = await part("confusion");
     const file = await wav(await samplesOf("up"), "a.wav");
     const read = async (...folders) => {
