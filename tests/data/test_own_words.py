@@ -99,6 +99,18 @@ def test_unknown_are_other_folders_where_there_are_some_and_never_one_of_the_wor
     assert not any(name.startswith("spare/") for name in used)
 
 
+def test_a_split_without_other_words_gets_those_of_the_embedded_corpus(folder):
+    root = folder(ja=recordings(9), other=["s0_nohash_0"])
+    for split, names in (
+        ("testing", ["ja/s0_nohash_0.wav", "other/s0_nohash_0.wav"]),
+        ("validation", ["ja/s1_nohash_0.wav"]),
+    ):
+        (root / f"{split}_list.txt").write_text("\n".join(names))
+    clips = {split: load_speech_commands(root, "own:ja", split, unknown="all") for split in SPLITS}
+    spare = [sum(name.startswith("spare/") for name in clips[split].names) for split in SPLITS]
+    assert [count > 0 for count in spare] == [True, True, False]
+
+
 def test_spare_words_and_talk_are_added_to_other_words_in_training_alone(tiny_corpus, monkeypatch):
     monkeypatch.setattr("kws.data.own_words.spare_corpus", lambda: tiny_corpus)
     for split, more in (("training", 8), ("validation", 0)):
