@@ -86,29 +86,30 @@ def test_silence_and_unknown_come_from_the_embedded_corpus(folder):
     assert more.counts()["_unknown_"] == 20
 
 
-def test_unknown_are_other_folders_where_there_are_some_and_never_one_of_the_words(folder):
-    def unknown(root, word):
-        clips = load_speech_commands(root, f"own:{word}", "training", unknown="all")
-        return clips.counts()["_unknown_"], {name.rpartition("/")[0] for name in clips.names}
-
-    _, used = unknown(folder(yes=recordings(1, 6)), "yes")
-    assert "spare/no" in used
-    assert "spare/yes" not in used
-    n, used = unknown(folder(ja=recordings(1, 10), yes=recordings(1, 10)), "ja")
-    assert n == 8
-    assert not any(name.startswith("spare/") for name in used)
-
-
-def test_a_split_without_other_words_gets_those_of_the_embedded_corpus(folder):
-    root = folder(ja=recordings(9), other=["s0_nohash_0"])
+def test_other_words_are_those_of_the_folder_and_to_train_on_all_embedded_ones_but_the_words(
+    folder,
+):
+    root = folder(yes=recordings(9), other=["s0_nohash_0"])
     for split, names in (
-        ("testing", ["ja/s0_nohash_0.wav", "other/s0_nohash_0.wav"]),
-        ("validation", ["ja/s1_nohash_0.wav"]),
+        ("testing", ["yes/s0_nohash_0.wav", "other/s0_nohash_0.wav"]),
+        ("validation", ["yes/s1_nohash_0.wav"]),
     ):
         (root / f"{split}_list.txt").write_text("\n".join(names))
-    clips = {split: load_speech_commands(root, "own:ja", split, unknown="all") for split in SPLITS}
-    spare = [sum(name.startswith("spare/") for name in clips[split].names) for split in SPLITS]
-    assert [count > 0 for count in spare] == [True, True, False]
+    used = {
+        split: {
+            name.rpartition("/")[0]
+            for name in load_speech_commands(root, "own:yes", split, unknown="all").names
+        }
+        for split in SPLITS
+    }
+    assert [("spare/no" in each, "other" in each) for each in used.values()] == [
+        (True, False),
+        (True, False),
+        (False, True),
+    ]
+    assert "spare/yes" not in used["training"]
+    plain = load_speech_commands(folder(ja=recordings(9), nein=recordings(9)), "own:ja", "training")
+    assert not any(name.startswith("spare/") for name in plain.names)
 
 
 def test_spare_words_and_talk_are_added_to_other_words_in_training_alone(tiny_corpus, monkeypatch):
