@@ -86,28 +86,14 @@ def test_silence_and_unknown_come_from_the_embedded_corpus(folder):
     assert more.counts()["_unknown_"] == 20
 
 
-def test_other_words_are_those_of_the_folder_and_to_train_on_all_embedded_ones_but_the_words(
-    folder,
-):
+def test_embedded_other_words_are_added_in_training_and_fill_a_split_without_any(folder):
     root = folder(yes=recordings(9), other=["s0_nohash_0"])
-    for split, names in (
-        ("testing", ["yes/s0_nohash_0.wav", "other/s0_nohash_0.wav"]),
-        ("validation", ["yes/s1_nohash_0.wav"]),
-    ):
-        (root / f"{split}_list.txt").write_text("\n".join(names))
-    used = {
-        split: {
-            name.rpartition("/")[0]
-            for name in load_speech_commands(root, "own:yes", split, unknown="all").names
-        }
-        for split in SPLITS
-    }
-    assert [("spare/no" in each, "other" in each) for each in used.values()] == [
-        (True, False),
-        (True, False),
-        (False, True),
-    ]
-    assert "spare/yes" not in used["training"]
+    (root / "testing_list.txt").write_text("yes/s0_nohash_0.wav\nother/s0_nohash_0.wav")
+    (root / "validation_list.txt").write_text("yes/s1_nohash_0.wav")
+    loaded = [load_speech_commands(root, "own:yes", split, unknown="all") for split in SPLITS]
+    used = [{name.rpartition("/")[0] for name in clips.names} for clips in loaded]
+    assert [("spare/no" in each, "other" in each) for each in used] == [(1, 0), (1, 0), (0, 1)]
+    assert "spare/yes" not in used[0]
     plain = load_speech_commands(folder(ja=recordings(9), nein=recordings(9)), "own:ja", "training")
     assert not any(name.startswith("spare/") for name in plain.names)
 
