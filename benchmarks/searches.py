@@ -3,7 +3,7 @@
     python benchmarks/searches.py [--steps 800] [--seeds 1] [--keep FOLDER]
 
 Each seed is a training with the recipe `speech-to-text`, two to three CPU minutes, whose texts of
-the testing voices, which no training heard, are searched in three ways. Errors are summed over the
+the testing voices, which are in no training, are searched in three ways. Errors are summed over the
 seeds. With `--keep`, seeds that are done are found again after an interruption.
 """
 
@@ -54,10 +54,10 @@ def main() -> None:
         kept(options.keep, f"searches-{options.steps}-seed{seed}.json", partial(counted, seed))
         for seed in range(options.seeds)
     ]
-    sums = {
-        name: [sum(row) for row in zip(*(each[name] for each in seeds), strict=True)]
-        for name in SEARCHES
-    }
+    sums = {}
+    for name in SEARCHES:
+        counts = [each[name] for each in seeds]  # a row a seed
+        sums[name] = [sum(column) for column in zip(*counts, strict=True)]
     print(f"{testing.describe()}; {options.seeds} seeds")
     print_table(
         ["search", "WER", "S", "D", "I", "words"],

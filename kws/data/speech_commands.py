@@ -7,7 +7,7 @@ Silence. In training it is a crop of the background recordings at a volume drawn
 digital zeros for every fifth clip. In validation and testing it is either convention: "noise",
 crops at full volume, as in the official test archives, or "zeros", as in TensorFlow's pipeline.
 Each split has its own part of every background recording (the first 80 %, the next 10 %, the last
-10 %), so that no test silence was heard in training.
+10 %), so that no test silence is in the training data.
 
 Shape letters: M samples of noise   n clips
 """
@@ -112,7 +112,8 @@ def load_speech_commands(
         listing = listing.noted(f"no {NOISE_FOLDER}: noise of the embedded corpus instead")
         noise, lengths = read_noise(own_words.spare_corpus(), split)
     count, talk = (spare_words, spare_talk) if split == "training" else (0, 0)
-    if protocol.is_own and not count and not listing.has_others(protocol.words):
+    few = protocol.unknown_label not in choice.labels or (split == "training" and here == "all")
+    if protocol.is_own and not count and few:
         wanted = sum(label in protocol.words for label in choice.labels)
         count = unknown_count(protocol, wanted)
         if here != "protocol":
