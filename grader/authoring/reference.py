@@ -50,22 +50,15 @@ def load_answers(cells: Iterable[str], name: str) -> dict[str, Any]:
 def try_trial(
     trial: "Trial", answers: Mapping[str, Any], seed: int, *, hidden: bool = False
 ) -> Results:
-    """What is compared of the results of our answers; an exception is the last one."""
-    found = [*run_trial(trial, answers, seed, hidden=hidden)]
+    """Results of our answers in a trial; an exception is the last result."""
+    found: Results = []
     try:
+        for what, value in trial.results(answers, seed=seed, hidden=hidden):
+            found.append((what, value))
         return trial.measured(found, hidden=hidden)
     except Exception as error:
-        return [("an exception", error)]
-
-
-def run_trial(
-    trial: "Trial", answers: Mapping[str, Any], seed: int, *, hidden: bool = False
-) -> Iterator[tuple[str, Any]]:
-    """Results of a trial, one at a time; an exception is the last one."""
-    try:
-        yield from trial.results(answers, seed=seed, hidden=hidden)
-    except Exception as error:
-        yield "an exception", error
+        kept = [] if trial.measure else found
+        return [*kept, ("an exception", error)]
 
 
 DOOR = "load_"  # how functions begin through which known weights get into a module

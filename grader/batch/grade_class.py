@@ -140,8 +140,7 @@ def grade_class(
                 if not new:
                     last, answer = max(answers, key=lambda pair: pair[0].entry.when)
                     unread.append((last, "; ".join(answer["faults"]) or nothing_found(last)))
-                verdicts = [one.report.verdict for one in new]
-                progress.advance(not new or Verdict.PERSON in verdicts)
+                progress.advance(not new or Verdict.PERSON in {one.report.verdict for one in new})
         except KeyboardInterrupt:
             raise Interrupted(
                 f"interrupted: {progress.done} of {len(there)} submissions are graded and kept in "

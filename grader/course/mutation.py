@@ -21,14 +21,15 @@ from typing import Any
 from grader.adapters import ASSIGNMENTS, COURSE, get_assignment
 from grader.authoring.build import read_solution
 from grader.authoring.mutants import Mutant, mutants_of
-from grader.authoring.reference import exported_cells, load_answers, run_trial, try_trial
+from grader.authoring.reference import exported_cells, load_answers, try_trial
+from grader.core.outcomes import Reason, Stopped
 from grader.core.seed import Seed
 from grader.core.tables import parse_toml, read_entries
 from grader.course.mistakes.mistake import Edit, Mistake
 from grader.course.mistakes.planted import edited, mistaken, planted, solution
-from grader.course.trials import expect_as_ours, expected_results, our_answers
+from grader.course.trials import expect_as_ours, expected_results, our_answers, with_question
 from grader.grading.feedback import Failure
-from grader.sandbox.student_errors import TrialError
+from grader.sandbox.student_errors import explain
 from kws.course.checking import check_values, forget_checks, lines_go_to
 from kws.course.compare import difference
 from kws.course.source import parse
@@ -122,10 +123,12 @@ def _named(number: str, mistake: Mistake) -> dict[str, bool]:
             questions["visible"].add(getattr(error, "hint", getattr(error, "kws_hint", "")))
         seed = Seed("other code").number(trial.id) % 2**32
         try:
-            results = [*run_trial(trial, answers, seed, hidden=True)]
-            expect_as_ours(trial, results, seed)
-        except (Failure, TrialError) as wrong:
-            questions["hidden"].add(wrong.hint)
+            expect_as_ours(trial, [*trial.results(answers, seed=seed, hidden=True)], seed)
+        except Failure as failure:
+            questions["hidden"].add(failure.hint)
+        except Exception as error:
+            stopped = Stopped(Reason.ERROR, explain(error, trial.id, frozenset()).message)
+            questions["hidden"].add(with_question(trial, stopped, seed).hint)
     return {kind: mistake.question in each for kind, each in questions.items() if each}
 
 

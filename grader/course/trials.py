@@ -15,13 +15,14 @@ from typing import Any
 import pytest
 from torch import Tensor
 
-from grader.authoring.reference import Results, exported_cells, load_answers, run_trial, try_trial
+from grader.authoring.reference import Results, exported_cells, load_answers, try_trial
+from grader.core.outcomes import Reason, Stopped
 from grader.core.seed import MadeOnce, Seed
 from grader.course.mistakes.planted import mistaken, planted, solution
 from grader.grading.feedback import Failure
-from grader.sandbox.student_errors import TrialError, explain
+from grader.sandbox.student_errors import explain
 from kws.course.compare import Record, difference
-from kws.course.trial import OR, RAISED, Trial, find_trial, is_same_way, often, raised
+from kws.course.trial import OR, Trial, find_trial, often
 
 # numbers that any result may have; times those of ours in its place that a large one may
 ENOUGH, WIDE = 10_000, 4
@@ -36,7 +37,10 @@ def hidden_seed(trial: Trial, secret: Seed) -> int:
 def check_trial(trial: Trial, *, points: float) -> Callable:
     def test(run_trial: Callable, secret: Seed) -> None:
         seed = hidden_seed(trial, secret)
-        run_trial(trial.id, seed, lambda results: expect_as_ours(trial, results, seed))
+        try:
+            run_trial(trial.id, seed, lambda results: expect_as_ours(trial, results, seed))
+        except Stopped as stopped:
+            raise with_question(trial, stopped, seed) from None
 
     test.__name__ = f"test_{trial.run.__name__}"
     test.__doc__ = f"{trial.title}."
@@ -55,7 +59,7 @@ def expect_as_ours(trial: Trial, results: Results, seed: int) -> None:
             _compare(trial, results, expected, seed)
         elif trial.measure is None:  # what differs before says more
             _compare(trial, results[:large], expected[:large], seed)
-    except (Failure, TrialError):
+    except Failure:
         raise
     # ours has the form that can be compared: what the student's lacks is not a fault of the grader
     except Exception as error:
@@ -64,6 +68,21 @@ def expect_as_ours(trial: Trial, results: Results, seed: int) -> None:
         raise Failure(f"{what}: not of the required form ({reason})") from None
     if large is not None:
         raise Failure(f"{results[large][0]} is far larger than what is asked for")
+
+
+def with_question(trial: Trial, stopped: Stopped, seed: int) -> Stopped:
+    """The same, and what known mistakes ask that raise the same exception."""
+    asked = []
+    for position, mistake in enumerate(planted(trial.number).mistakes):
+        if mistake.task == trial.task and stopped.reason is Reason.ERROR:
+            answers = mistaken_answers(trial.number, position)
+            _, value = try_trial(trial, answers, seed, hidden=True)[-1]
+            raises = isinstance(value, BaseException)
+            if raises and explain(value, trial.id, frozenset()).message == stopped.message:
+                asked.append(mistake.question)
+    question = OR.join(dict.fromkeys(asked))
+    place = f"\n  {stopped.hint}" if question and stopped.hint else ""
+    return Stopped(stopped.reason, stopped.message + place, question or stopped.hint)
 
 
 def _is_too_large(value: Any, at: int, trial: Trial, seed: int) -> bool:
@@ -80,27 +99,11 @@ def _compare(trial: Trial, results: Results, expected: Results, seed: int) -> No
     for position, (what, value) in enumerate(expected):
         if position >= len(measured):
             raise Failure(f"{what} is missing")
-        if isinstance(measured[position][1], BaseException):
-            break
         fact = difference(measured[position][1], value, trial.rtol, trial.atol)
         if fact is not None:
             question, usual = _question(trial, measured[: position + 1], expected, seed)
             kept = _fingerprint(trial, expected, measured)
             raise Failure(f"{what}: {fact}{usual}", question, kept)
-
-    if measured and isinstance(measured[-1][1], BaseException):
-        raise _with_question(trial, measured, expected, seed)
-
-
-def _with_question(trial: Trial, results: Results, expected: Results, seed: int) -> TrialError:
-    error = results[-1][1]
-    if not isinstance(error, TrialError):  # of our answers, edited
-        error = TrialError(*TrialError.parts(error, explain(error, trial.id, frozenset())))
-    question, usual = _question(trial, [*results[:-1], ("", error)], expected, seed)
-    question = question or error.question
-    place = f"\n  {error.hint}" if question and error.hint else ""
-    message = error.message + place + usual
-    return TrialError(message, question or error.hint, error.text, question)
 
 
 def _fingerprint(trial: Trial, expected: Results, measured: Results) -> dict[str, Any]:
@@ -130,33 +133,18 @@ def _distance(trial: Trial, mistake: int, seed: int, results: Results, expected:
     """0 if a mistake has these results; how far it is off if only its last, wrong one differs."""
     answers, last = mistaken_answers(trial.number, mistake), len(results) - 1
     with suppress(Exception):  # of the mistake
-        theirs = run_trial(trial, answers, seed, hidden=True)
+        theirs = trial.results(answers, seed=seed, hidden=True)
         if trial.measure is not None:
             theirs = iter(trial.measured([*theirs], hidden=True))
         for at, ((_, value), (_, other)) in enumerate(zip(results, theirs, strict=False)):
-            if _differ(trial, value, other):
-                if at < last or not _differ(trial, other, expected[at][1]):
+            if difference(value, other, trial.rtol, trial.atol) is not None:
+                if at < last or difference(other, expected[at][1], trial.rtol, trial.atol) is None:
                     break
-                one, two = _record(value), _record(other)
-                if RAISED in (one.kind, two.kind):
-                    return FAR if is_same_way(two, one) else math.inf
                 far = math.inf if isinstance(value, Tensor | str) else FAR  # a list has none
-                return min(max(one.distance(two), TINY), far)
+                return min(max(Record.of(value).distance(Record.of(other)), TINY), far)
             if at == last:
                 return 0.0
     return math.inf
-
-
-def _differ(trial: Trial, value: Any, other: Any) -> bool:
-    if isinstance(value, BaseException) or isinstance(other, BaseException):
-        return _record(value) != _record(other)
-    return difference(value, other, trial.rtol, trial.atol) is not None
-
-
-def _record(value: Any) -> Record:
-    if isinstance(value, TrialError):
-        return Record(kind=RAISED, shape=None, content=value.text)
-    return raised(value) if isinstance(value, BaseException) else Record.of(value)
 
 
 @cache

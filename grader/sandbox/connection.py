@@ -14,10 +14,11 @@ from typing import Any
 
 from grader.core.outcomes import Reason, Stopped
 from grader.sandbox import wire
-from grader.sandbox.student_errors import MOST, shown_words
+from grader.sandbox.student_errors import shown_words
 from grader.sandbox.tier import Limits
 
 MAY_SAY = (Reason.NOT_STARTED, Reason.MISSING, Reason.ERROR, Reason.MEMORY, Reason.FORBIDDEN)
+MOST = 600  # characters of a message, with the 200 of an exception
 CHUNK = 1 << 20
 _CRASHES: dict[int, str] = {
     signal.SIGSEGV: "it crashed with a segmentation fault",

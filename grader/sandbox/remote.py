@@ -14,7 +14,7 @@ from torch import Tensor
 
 from grader.sandbox import wire
 from grader.sandbox.connection import Connection, tampered
-from grader.sandbox.student_errors import MOST, MOST_KIND, TrialError, shown_words
+from grader.sandbox.student_errors import MOST_KIND, shown_words
 
 
 @dataclass(frozen=True)
@@ -37,20 +37,15 @@ def exactly(kind: type) -> Callable[[Any], Any]:
     return build
 
 
-_text, _whole, _tensor = exactly(str), exactly(int), exactly(Tensor)
+_text, _whole = exactly(str), exactly(int)
 
 
 def read_results(value: Any) -> list[tuple[str, Any]]:
     return [(_text(what), result) for what, result in value]
 
 
-def read_trial(value: Any) -> list[tuple[str, Any]]:
-    results, error = value
-    found = read_results(results)
-    if error is None:
-        return found
-    parts = [shown_words(_text(part), MOST) for part in error]
-    return [*found, ("an exception", TrialError(*parts))]
+def _tensor(value: Any) -> Tensor:
+    return exactly(Tensor)(value)
 
 
 def read_state(table: Any) -> dict[str, Tensor]:
@@ -119,11 +114,8 @@ class RemoteStudent(_Remote):
         self._connection.close()
 
     def trial(self, trial_id: str, seed: int) -> list[tuple[str, Any]]:
-        """Results of a trial of `kws.course` with the hidden sizes: (what, value).
-
-        The last value is a `TrialError` where the answer raised.
-        """
-        return self._read(trial_id, read_trial, op="trial", name=trial_id, seed=seed)
+        """Results of a trial of `kws.course` with the hidden sizes: (what, value)."""
+        return self._read(trial_id, read_results, op="trial", name=trial_id, seed=seed)
 
 
 class RemoteModule(_Remote):

@@ -10,35 +10,23 @@ import linecache
 import re
 import types
 
-from grader.core.outcomes import Reason, Stopped
+from grader.core.outcomes import Reason
 from grader.core.text import one_line
-from kws.course.checking import explain_error
 from kws.course.may_run import TooLong
-from kws.course.trial import raised
 from kws.errors import is_out_of_memory
 
 MOST_WORDS, MOST_KIND = 200, 80  # characters of an exception's message, and of its type
-MOST = 600  # characters of all that is shown of an error, with those 200
 TOO_MUCH = "more memory than a check may use"
 NO_GPU = "a GPU, and there is none here: use the device of the input, as in x.device"
 NO_INPUT = "keyboard input, which is not available here"
 
 
-class Rejection(Stopped):
+class Rejection(Exception):  # noqa: N818  (an ending, as Stopped is)
     """A request without an answer; raised as `Stopped` in the evaluator."""
 
-
-class TrialError(Stopped):
-    """An exception in a trial, by whose `text` a known mistake is recognized."""
-
-    def __init__(self, message: str, where: str, text: str, question: str):
-        super().__init__(Reason.ERROR, message, where)
-        self.text, self.question = text, question
-
-    @staticmethod
-    def parts(error: BaseException, rejection: Rejection) -> tuple[str, str, str, str]:
-        fact, question = explain_error(error)
-        return fact or rejection.message, rejection.hint, raised(error).content, question
+    def __init__(self, reason: Reason, message: str, hint: str = ""):
+        super().__init__(message)
+        self.reason, self.message, self.hint = reason, message, hint
 
 
 class ForbiddenError(ImportError):

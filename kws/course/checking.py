@@ -175,8 +175,7 @@ def check_values(trial_id: str, *answers: Any) -> None:
             raise
         except Exception as error:
             _expect_own(called, trial)
-            known = golden.known([*found, error], trial.rtol, trial.atol)
-            error.kws_known = known  # type: ignore[attr-defined]
+            error.kws_known = golden.known([*found, error], trial.rtol, trial.atol)  # type: ignore
             raise
 
 
@@ -234,8 +233,7 @@ def _door(error: BaseException) -> str:
 
 def _expect_record(found: list[Any], golden: Golden, trial: Trial) -> None:
     what, record = golden.expected[len(found) - 1]
-    fact = record.difference(found[-1], trial.rtol, trial.atol)
-    if fact is not None:
+    if (fact := record.difference(found[-1], trial.rtol, trial.atol)) is not None:
         usual, question = golden.known(found, trial.rtol, trial.atol)
         raise Unmet(f"{what}: {fact}{usual}", question)
 

@@ -113,8 +113,8 @@ class Record:
             return same and self._same_numbers(other, 1e-4, 1e-5)
 
         other = Record.of(value, axes=True)
-        same = agrees(value) or agrees(torch.zeros_like(value))  # by rounding; any change of zeros
-        found = "" if same else find_change(value, agrees)
+        # by rounding; or zeros are right, of which any change is one
+        found = "" if agrees(value) or agrees(0 * value) else find_change(value, agrees)
         if not found and other.shape == self.shape and self.kind in ROUNDED:
             ones = Record.of(torch.ones_like(value))
             found = find_factor(_known(other), _known(self), _known(ones))

@@ -28,12 +28,10 @@ def find_change(value: Tensor, agrees: Callable[[Tensor], bool]) -> str:
 
 
 def _changes(value: Tensor) -> Iterator[tuple[str, Tensor]]:
-    pairs = [*itertools.combinations(range(value.ndim), 2)]
-    for i, j in pairs:
-        yield f"axes {i} and {j} are exchanged", value.transpose(i, j)
     for i, j in itertools.permutations(range(value.ndim), 2):
+        yield f"axes {i} and {j} are exchanged", value.transpose(i, j)
         yield f"axis {i} belongs at place {j}", value.movedim(i, j)
-    for i, j in pairs:
+    for i, j in itertools.combinations(range(value.ndim), 2):
         shape = list(value.shape)
         shape[i], shape[j] = shape[j], shape[i]
         reshaped = value.reshape(shape)

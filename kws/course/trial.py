@@ -87,11 +87,9 @@ class Trial:
     def measured(
         self, results: list[tuple[str, Any]], *, hidden: bool = False
     ) -> list[tuple[str, Any]]:
-        """The results to compare; an exception is one, too, and alone where more are measured."""
+        """The results to compare; an exception is one, too."""
         if self.measure is None:
             return results
-        if results and isinstance(results[-1][1], BaseException):
-            return results[-1:]
         sizes = self.hidden if hidden else self.public
         return [(what, plain(value)) for what, value in self.measure(dict(results), **sizes)]
 

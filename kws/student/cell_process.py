@@ -54,7 +54,6 @@ from kws.student.processes import json_stdout
 
 MAX_PRINTED = 2_000  # characters of one cell's output that are kept
 MAX_MESSAGE = 300
-NEARLY = 0.9  # of the time of a job
 NOTEBOOKS_IMPORT = (  # after torch, what takes longest
     "matplotlib.pyplot", "torchaudio", "kws.data.embedded.speaker_corpus",
     "kws.data.speech_commands", "kws.data.speakers", "kws.models.recurrent", "kws.plots",
@@ -439,7 +438,7 @@ def serve_job(still_wanted: Callable[[], bool] = lambda: True) -> None:
     kernel = Kernel(report, names, job.get("whole", False))
     sys.modules["__main__"] = kernel.module
     if seconds := job.get("seconds"):
-        threading.Timer(NEARLY * seconds, kernel.report_place).start()
+        threading.Timer(0.9 * seconds, kernel.report_place).start()  # before the parent ends it
     for cell in job["cells"]:
         report({"cell": cell["number"], "name": cell["name"]})
         kernel.run(int(cell["number"]), str(cell["source"]), str(cell["mode"]))

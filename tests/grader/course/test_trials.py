@@ -6,14 +6,19 @@ import torch
 from benchmarks.typed_results import most_frequent
 from grader.adapters import ASSIGNMENTS
 from grader.authoring.mutants import mutants_of
-from grader.authoring.reference import run_trial
+from grader.core.outcomes import Reason, Stopped
 from grader.course import mutation
 from grader.course.mistakes.planted import planted
 from grader.course.mutation import equivalent_mutants, mutation_report
 from grader.course.overview import hidden_checks
-from grader.course.trials import expect_as_ours, mistaken_answers, our_answers
+from grader.course.trials import (
+    expect_as_ours,
+    mistaken_answers,
+    our_answers,
+    with_question,
+)
 from grader.grading.feedback import Failure
-from grader.sandbox.student_errors import TrialError
+from grader.sandbox.student_errors import explain
 from kws.course.checking import check_values
 from kws.course.trial import all_trials, find_trial
 from kws.errors import UsageError
@@ -45,11 +50,13 @@ def test_a_hidden_check_asks_after_an_exception_what_the_visible_one_asks(check,
     position = mistakes.index((trial.task, name))
     question = planted(trial.number).mistakes[position].question
     answers = mistaken_answers(trial.number, position)
-    with pytest.raises(TrialError, match=raises) as hidden:
-        expect_as_ours(trial, [*run_trial(trial, answers, 3, hidden=True)], 3)
+    with pytest.raises(RuntimeError, match=raises) as error:
+        expect_as_ours(trial, [*trial.results(answers, seed=3, hidden=True)], 3)
+    stopped = Stopped(Reason.ERROR, explain(error.value, check, frozenset()).message)
     with pytest.raises(RuntimeError) as visible:
         check_values(check, *(answers[name] for name in trial.answers))
-    assert hidden.value.hint == visible.value.kws_hint == question
+    hidden = with_question(trial, stopped, 3)
+    assert hidden.hint == visible.value.kws_hint == question
 
 
 @pytest.mark.parametrize("number", ASSIGNMENTS)

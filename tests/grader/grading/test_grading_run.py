@@ -3,8 +3,6 @@
 import json
 import math
 from dataclasses import replace
-from functools import partial
-from typing import Any
 
 import pytest
 import torch
@@ -220,16 +218,9 @@ def calls_seen(sandbox, most: int) -> list[list[int]]:
     for forbidden in (), ("torch.nn.MultiheadAttention",):
         program = Code(pieces=counting(most), forbidden=forbidden)
         name = "2.1-attend-values"
-        run.trial(a_check(name), program, name, 0, partial(keep, seen))
+        run.trial(a_check(name), program, name, 0, lambda results: seen.append(results))
     run.close()
-    return seen
-
-
-def keep(seen: list[list[int]], results: list[tuple[str, Any]]) -> None:
-    """As a judge does: fail where the answer raised."""
-    if isinstance(results[-1][1], Stopped):
-        raise results[-1][1]
-    seen.append([value for _, value in results])
+    return [[value for _, value in results] for results in seen]
 
 
 def test_trials_share_a_process_while_they_pass_and_do_not_suffer_from_what_one_left(sandbox):
