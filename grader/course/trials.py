@@ -67,20 +67,20 @@ def expect_as_ours(trial: Trial, results: Results, seed: int) -> None:
         reason = f"{type(error).__name__}: {error}".partition("\n")[0]
         raise Failure(f"{what}: not of the required form ({reason})") from None
     if large is not None:
-        raise Failure(f"{results[large][0]} is far larger than what is asked for")
+        raise Failure(f"{results[large][0]} is far larger than what is questions for")
 
 
 def with_question(trial: Trial, stopped: Stopped, seed: int) -> Stopped:
     """The same, and what known mistakes ask that raise the same exception."""
-    asked = []
+    questions = []
     for position, mistake in enumerate(planted(trial.number).mistakes):
         if mistake.task == trial.task and stopped.reason is Reason.ERROR:
             answers = mistaken_answers(trial.number, position)
             _, value = try_trial(trial, answers, seed, hidden=True)[-1]
             raises = isinstance(value, BaseException)
             if raises and explain(value, trial.id, frozenset()).message == stopped.message:
-                asked.append(mistake.question)
-    question = OR.join(dict.fromkeys(asked))
+                questions.append(mistake.question)
+    question = OR.join(dict.fromkeys(questions))
     place = f"\n  {stopped.hint}" if question and stopped.hint else ""
     return Stopped(stopped.reason, stopped.message + place, question or stopped.hint)
 
