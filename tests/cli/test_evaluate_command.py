@@ -68,17 +68,18 @@ class TestEvaluate:
         found = json.loads((run / "evaluation-testing.json").read_text())["clips"]
         share, low, high = (100 * found[key] for key in ("accuracy", "low", "high"))
         assert outcome.code == 0
-        others = found["confusion"][:2]
+        others, words = found["confusion"][:2], found["confusion"][2:]
         taken, n = sum(sum(row[2:]) for row in others), sum(map(sum, others))
-        assert lines[-3] == (
+        right, m = sum(row[i] for i, row in enumerate(words, 2)), sum(map(sum, words))
+        assert f"accuracy on the words alone: {100 * right / m:.1f} % (n={m}, " in lines[-3]
+        assert lines[-4] == (
             f"accuracy {share:.1f} % (n={found['n']}, 95 % interval {low:.1f}–{high:.1f}, "
             "protocol embedded-12, test silence: noise)"
         )
-        words = "silence and other words taken for one of the words: "
-        assert lines[-2].startswith(f"{words}{100 * taken / n:.1f} % (n={n}, ")
-        written = [
-            run / name for name in ("evaluation-testing.json", "confusion.png", "recall.png")
-        ]
+        begin = "silence and other words taken for one of the words: "
+        assert lines[-2].startswith(f"{begin}{100 * taken / n:.1f} % (n={n}, ")
+        names = ("evaluation-testing.json", "confusion.png", "recall.png")
+        written = [run / name for name in names]
         assert lines[-1] == f"written: {', '.join(map(str, written))}"
         assert all(path.stat().st_size > 100 for path in written)
 

@@ -51,9 +51,8 @@ def test_every_clip_is_counted_once_with_its_own_label(tones, untrained):
     assert found.describe().startswith("accuracy ")
     assert found.describe().endswith("protocol tones, test silence: none)")
     assert found.matrix.equal(confusion_matrix(torch.arange(41) % 3, data.labels, 3))
-    assert found.accuracy == Proportion(
-        correct=int((torch.arange(41) % 3 == data.labels).sum()), n=41
-    )
+    right = int((torch.arange(41) % 3 == data.labels).sum())
+    assert found.accuracy == Proportion(correct=right, n=41)
 
 
 def test_utterances_and_crops_are_two_results(voices, untrained):
