@@ -71,21 +71,15 @@ class Evaluation:
         rows = self.matrix[none]
         return Proportion(correct=int(rows[:, ~none].sum()), n=int(rows.sum()))
 
-    @cached_property
-    def named(self) -> Proportion:
-        """Clips of the words that were called by their word; n may be 0."""
-        rows = torch.tensor([label not in NOT_WORDS for label in self.labels])
-        return Proportion(
-            correct=int(self.matrix.diag()[rows].sum()), n=int(self.matrix[rows].sum())
-        )
-
     def describe(self) -> str:
         """One line: accuracy, n, interval and conditions; then the words alone, false accepts."""
         on = f" on {self.on}" if self.on else ""
         line = f"accuracy{on} {self.accuracy.describe(**self.conditions)}"
         if not self.false_accepts.n:
             return line
-        line += f"\naccuracy on the words alone: {self.named}"  # may be few of all clips
+        known = torch.tensor([label not in NOT_WORDS for label in self.labels])
+        right, n = int(self.matrix.diag()[known].sum()), int(self.matrix[known].sum())
+        line += f"\naccuracy on the words alone: {Proportion(correct=right, n=n)}"  # may be few
         return f"{line}\nsilence and other words taken for one of the words: {self.false_accepts}"
 
     def as_dict(self) -> dict[str, Any]:
