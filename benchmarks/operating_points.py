@@ -16,19 +16,17 @@ import json
 import re
 import tempfile
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import torch
 from report import hardware
-from shipped import interval, whole
+from shipped import interval, reading, sentences_of, whole
 from shipped_training import gather
 
 from kws.data.embedded.corpus import draw_cast
-from kws.data.embedded.speaker_corpus import recorded_sentence
-from kws.data.embedded.voices import say
 from kws.data.streams import make_streams
 from kws.inference.detector import Trigger, parse_trigger, words_of
 from kws.inference.stream_evaluation import (
@@ -49,7 +47,6 @@ THRESHOLDS = (0.5, 0.6, 0.7, 0.8, 0.85, 0.9, 0.93, 0.95, 0.97)
 PAGES = ("README.md", *(f"docs/{name}.md" for name in ("guide", "results", "teaching")))
 PAGES += ("docs/experiments.md", "docs/live.md")
 VOICES = 24
-PAUSE = np.zeros(4000, np.float32)
 ROOT = Path(__file__).parents[1]
 
 
@@ -59,19 +56,8 @@ def prose() -> list[str]:
     for page in PAGES:
         text = re.sub(r"```.*?```", "", (ROOT / page).read_text(encoding="utf-8"), flags=re.S)
         text = re.sub(r"^[|#].*$", "", text, flags=re.M)
-        text = re.sub(r"\[([^\]]*)\]\([^)]*\)", r"\1", text)
-        text = re.sub(r"\s+", " ", re.sub(r"[`*_]", "", text))
-        found += [each for each in re.split(r"(?<=[.:;?!])\s", text) if 40 < len(each) < 250]
+        found += sentences_of(re.sub(r"\[([^\]]*)\]\([^)]*\)", r"\1", text))
     return found
-
-
-def reading(texts: list[str], scratch: Path) -> Iterator[np.ndarray]:
-    """Embedded voices that read, each a part of the texts, at microphones of their own."""
-    rng = np.random.default_rng(0)
-    for place, (voice, _) in enumerate(draw_cast(VOICES, "reading").values()):
-        for spoken in say(voice, texts[place::VOICES], rng, scratch):
-            yield recorded_sentence(spoken, rng).astype(np.float32)
-            yield PAUSE
 
 
 def mean(parts: Sequence[Scored]) -> Scored:
@@ -128,7 +114,8 @@ def main() -> None:
             streams[split] = [mean(parts) for parts in zip(*each, strict=True)]
         spoken = {"people": [*speech_blocks(chosen.recordings / "continuous_speech")]}
         if not chosen.test_only and chosen.sentences != 0:
-            spoken["reading"] = [*reading(prose()[: chosen.sentences], scratch)]
+            voices = [voice for voice, _ in draw_cast(VOICES, "reading").values()]
+            spoken["reading"] = [*reading(voices, prose()[: chosen.sentences], scratch)]
     speech = {
         name: mean([score_blocks(TorchStream(model), iter(each), trigger) for model in models])
         for name, each in spoken.items()

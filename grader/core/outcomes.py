@@ -77,7 +77,6 @@ class Record:
     figures: list[Figure] = field(default_factory=list)
     share: float = 1.0
     message: str = ""
-    hint: str = ""
     measured: tuple[int, int] | None = None  # how many of how many hidden examples were right
 
     def fact(self, name: str, value: Any) -> None:
@@ -87,12 +86,12 @@ class Record:
     def figure(self, figure: Figure) -> None:
         self.figures.append(replace(figure, data=_plain(dict(figure.data))))
 
-    def partial(self, share: float, message: str, hint: str = "") -> None:
+    def partial(self, share: float, message: str) -> None:
         """Earn this share, 0 to 1, of the points; of several calls the smallest counts."""
         if not 0 <= share <= 1:
             raise ValueError(f"share={share} is not between 0 and 1")
         if share < self.share:
-            self.share, self.message, self.hint = share, message, hint
+            self.share, self.message = share, message
 
 
 def _plain(value: Any) -> Any:

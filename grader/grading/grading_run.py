@@ -63,7 +63,7 @@ def judge(check: Check, error: BaseException | None, record: Record) -> CheckRes
         reason, message, earned = Reason.INFRASTRUCTURE, OURS, None
         facts[STAFF] = clean(_where(error))
     elif record.share < 1:
-        reason, message, hint = Reason.PARTIAL, record.message, record.hint
+        reason, message = Reason.PARTIAL, record.message
         earned = round(check.points * record.share, 2)
     return CheckResult(
         id=check.id,

@@ -58,12 +58,12 @@ def class_page(
     return document("Class", "\n".join(body), wide=True, script="class_page.js")
 
 
-def histogram(reports: Sequence[Report], bins: int = BINS) -> Figure:
+def histogram(reports: Sequence[Report]) -> Figure:
     """Submissions per bin of the share of settled points; the last bin includes 100 %."""
-    counts = [0] * bins
+    counts = [0] * BINS
     for share in map(_share, reports):
-        counts[min(int(share * bins + 1e-9), bins - 1)] += 1
-    labels = [f"{100 * i // bins}–{100 * (i + 1) // bins}" for i in range(bins)]
+        counts[min(int(share * BINS + 1e-9), BINS - 1)] += 1
+    labels = [f"{100 * i // BINS}–{100 * (i + 1) // BINS}" for i in range(BINS)]
     axes = {"x_label": "share of the points (%)", "y_label": "submissions"}
     data = {"labels": labels, "counts": counts, **axes}
     return Figure(

@@ -19,7 +19,6 @@ from dataclasses import dataclass
 from functools import cache
 from hashlib import blake2b
 from itertools import combinations
-from pathlib import Path
 from typing import Any
 
 from grader import ROOT
@@ -100,11 +99,11 @@ def _nodes(node: ast.AST, line: int) -> Iterator[Token]:
 
 
 @cache
-def reference_prints(number: str, root: Path = ROOT) -> frozenset[int]:
+def reference_prints(number: str) -> frozenset[int]:
     """Hashes of every run of tokens in our solution, the code given in it, and its questions."""
-    path = root / "solutions" / f"{ASSIGNMENTS[number].stem}.py"
+    path = ROOT / "solutions" / f"{ASSIGNMENTS[number].stem}.py"
     grams = code_grams(path.read_text(encoding="utf-8"))
-    for question in written_questions(number, root):
+    for question in written_questions(number):
         grams += text_grams(question.prompt) + text_grams(question.answer)
     return frozenset(name for part in grams for name, _, _ in part)
 
@@ -168,11 +167,10 @@ count; neither does what our solution or the notebook has, nor what more than {C
 ({SHARE:.0%} of a large class) have."""
 
 
-def similar_page(
-    pairs: Sequence[Pair], source: Callable[[str, str, str], str], title: str = "Similar hand-ins"
-) -> bytes:
+def similar_page(pairs: Sequence[Pair], source: Callable[[str, str, str], str]) -> bytes:
     """The page; `source` maps (student, assignment, task) to the submitted code."""
-    body = [f"<h1>{text(title)}</h1>", f'<p class="check open">{text(CAUTION)}</p>']
+    title = "Similar hand-ins"
+    body = [f"<h1>{title}</h1>", f'<p class="check open">{text(CAUTION)}</p>']
     if not pairs:
         body.append("<p>No two are similar.</p>")
     for pair in pairs[:MOST]:

@@ -46,7 +46,8 @@ def read_blocks(
     hush = nullcontext if _refuse_broken(path)[:4] in SILENT else _quiet
     try:
         with hush():
-            file = soundfile.SoundFile(path)
+            # bytes, as a name may not be text
+            file = soundfile.SoundFile(os.fsencode(path))  # pyright: ignore[reportArgumentType]
     except soundfile.LibsndfileError:
         path.open("rb").close()  # a file that may not be opened raises its own OSError
         raise UsageError(f"{path}: not audio that can be read: convert it to wav or flac") from None

@@ -15,50 +15,36 @@ from torch import Tensor
 from kws.audio.features import HOP, NYQUIST, WINDOW, mel_filterbank
 
 FLOOR = 1e-6  # of `kws.audio.features.log_mel`
+F_MIN = 20.0  # Hz, of the same
 QUIETEST = 1e-10  # power that nothing is below: a spectrum without a phase has no direction
 
 
-def mel_to_power(
-    log_mel: Float[Tensor, "B T F"],
-    *,
-    f_min: float = 20.0,
-    f_max: float = NYQUIST,
-    window: int = WINDOW,
-) -> Float[Tensor, "B T K"]:
-    """Power spectra, K = window // 2 + 1, whose mel bands come nearest to these, never negative.
+def mel_to_power(log_mel: Float[Tensor, "B T F"]) -> Float[Tensor, "B T K"]:
+    """Power spectra, K = WINDOW // 2 + 1, whose mel bands come nearest to these, never negative.
 
     Least squares: F bands do not determine K frequencies, and of all answers the smallest is taken.
     """
-    filters = mel_filterbank(window // 2 + 1, log_mel.shape[-1], f_min, f_max)
+    filters = mel_filterbank(WINDOW // 2 + 1, log_mel.shape[-1], F_MIN, NYQUIST)
     inverse = torch.linalg.pinv(filters).to(log_mel.dtype)
     return ((log_mel.exp() - FLOOR).clamp(min=0) @ inverse).clamp(min=QUIETEST)
 
 
-def spectra(
-    waveform: Float[Tensor, "B N"], window: int = WINDOW, hop: int = HOP
-) -> Complex[Tensor, "B T K"]:
-    """The short-time Fourier transform with a Hann window, frames centered on t · hop."""
-    hann = torch.hann_window(window, dtype=waveform.dtype)
-    return torch.stft(waveform, window, hop, window=hann, return_complex=True).mT
+def spectra(waveform: Float[Tensor, "B N"]) -> Complex[Tensor, "B T K"]:
+    """The short-time Fourier transform with a Hann window, frames centered on t · HOP."""
+    hann = torch.hann_window(WINDOW, dtype=waveform.dtype)
+    return torch.stft(waveform, WINDOW, HOP, window=hann, return_complex=True).mT
 
 
-def waveform_of(
-    spectrum: Complex[Tensor, "B T K"], window: int = WINDOW, hop: int = HOP
-) -> Float[Tensor, "B N"]:
-    """The waveform, N = (T - 1) hop, whose `spectra` come nearest to these."""
-    hann = torch.hann_window(window, dtype=spectrum.real.dtype)
-    return torch.istft(spectrum.mT, window, hop, window=hann)
+def waveform_of(spectrum: Complex[Tensor, "B T K"]) -> Float[Tensor, "B N"]:
+    """The waveform, N = (T - 1) · HOP, whose `spectra` come nearest to these."""
+    hann = torch.hann_window(WINDOW, dtype=spectrum.real.dtype)
+    return torch.istft(spectrum.mT, WINDOW, HOP, window=hann)
 
 
 def griffin_lim(
-    magnitude: Float[Tensor, "B T K"],
-    iterations: int = 40,
-    momentum: float = 0.99,
-    *,
-    window: int = WINDOW,
-    hop: int = HOP,
+    magnitude: Float[Tensor, "B T K"], iterations: int = 40, momentum: float = 0.99
 ) -> Float[Tensor, "B N"]:
-    """A waveform, N = (T - 1) hop, whose spectra have nearly these magnitudes.
+    """A waveform, N = (T - 1) · HOP, whose spectra have nearly these magnitudes.
 
     It begins with phases of 0. Each round takes the phases of spectra that belong to a waveform and
     keeps the magnitudes; with `momentum` it goes on in the direction in which the spectra moved.
@@ -72,13 +58,13 @@ def griffin_lim(
     phase = torch.complex(torch.ones_like(magnitude), torch.zeros_like(magnitude))
     before = torch.zeros_like(phase)
     for _ in range(iterations):
-        consistent = spectra(waveform_of(magnitude * phase, window, hop), window, hop)
+        consistent = spectra(waveform_of(magnitude * phase))
         moved = consistent - share * before
         phase = moved / (moved.abs() + 1e-16)
         before = consistent
-    return waveform_of(magnitude * phase, window, hop)
+    return waveform_of(magnitude * phase)
 
 
-def vocode(log_mel: Float[Tensor, "T F"], iterations: int = 40) -> Float[Tensor, "N"]:
-    """The waveform of one log-mel (natural logarithm, as `log_mel` makes it), N = (T - 1) · 160."""
-    return griffin_lim(mel_to_power(log_mel[None]).sqrt(), iterations)[0]
+def vocode(log_mel: Float[Tensor, "T F"]) -> Float[Tensor, "N"]:
+    """The waveform of one log-mel (natural logarithm, as `log_mel` makes it), N = (T - 1) · HOP."""
+    return griffin_lim(mel_to_power(log_mel[None]).sqrt())[0]

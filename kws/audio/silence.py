@@ -26,40 +26,38 @@ DURATION = SAMPLE_RATE // 10  # 1,600 samples, 0.1 s
 LOUD, QUIET = b"\1", b"\0"
 
 
-def normalize_peak(waveform: Float[Tensor, "N"], peak_db: float = PEAK_DB) -> Float[Tensor, "N"]:
-    """Scale the largest sample to `peak_db` (dB, full scale is 0). Zeros stay zeros."""
+def normalize_peak(waveform: Float[Tensor, "N"]) -> Float[Tensor, "N"]:
+    """Scale the largest sample to -3 dB (full scale is 0 dB). Zeros stay zeros."""
     if not len(waveform):
         return waveform
     peak = waveform.abs().max()
-    return waveform * (10 ** (peak_db / 20) / peak if peak > 0 else 1.0)
+    return waveform * (10 ** (PEAK_DB / 20) / peak if peak > 0 else 1.0)
 
 
-def trim_silence(
-    waveform: Float[Tensor, "N"], threshold: float = THRESHOLD, duration: int = DURATION
-) -> Float[Tensor, "M"]:
-    """Drop every silence of at least `duration` samples, at the beginning, within and at the end.
+def trim_silence(waveform: Float[Tensor, "N"]) -> Float[Tensor, "M"]:
+    """Drop every silence of at least 0.1 s, at the beginning, within and at the end.
 
-    `threshold` is a fraction of full scale. M may be 0. Time and memory grow with N only.
+    M may be 0. Time and memory grow with N only.
     """
     # energy[n] is the sum of squares before sample n - LOUDNESS_WINDOW
     energy = torch.nn.functional.pad(waveform.double().square().cumsum(0), (LOUDNESS_WINDOW, 0))
-    audible = bytearray(_audible(energy[LOUDNESS_WINDOW:] - energy[:-LOUDNESS_WINDOW], threshold))
-    keep, begin = [], audible.find(LOUD * duration)
+    audible = bytearray(_audible(energy[LOUDNESS_WINDOW:] - energy[:-LOUDNESS_WINDOW]))
+    keep, begin = [], audible.find(LOUD * DURATION)
     while begin >= 0:
-        end = audible.find(QUIET * duration, begin)
+        end = audible.find(QUIET * DURATION, begin)
         if end < 0:
             keep.append(waveform[begin:])
             break
         keep.append(waveform[begin:end])
-        start = end + duration  # the loudness starts again from zero here
+        start = end + DURATION  # the loudness starts again from zero here
         restart = energy[start + LOUDNESS_WINDOW :][:LOUDNESS_WINDOW]
         audible[start : start + LOUDNESS_WINDOW] = _audible(
-            restart - energy[start + LOUDNESS_WINDOW - 1], threshold
+            restart - energy[start + LOUDNESS_WINDOW - 1]
         )
-        begin = audible.find(LOUD * duration, start)
+        begin = audible.find(LOUD * DURATION, start)
     return torch.cat(keep) if keep else waveform[:0]
 
 
-def _audible(energy: Tensor, threshold: float) -> bytes:
-    """One byte a sample: 1 where 20 ms have more energy than a constant `threshold` would."""
-    return (energy > LOUDNESS_WINDOW * threshold**2).to(torch.uint8).cpu().numpy().tobytes()
+def _audible(energy: Tensor) -> bytes:
+    """One byte a sample: 1 where 20 ms have more energy than a constant THRESHOLD would."""
+    return (energy > LOUDNESS_WINDOW * THRESHOLD**2).to(torch.uint8).cpu().numpy().tobytes()

@@ -6,6 +6,7 @@ went away. Anything else is a defect of ours and keeps its traceback.
 """
 
 import errno
+import io
 import os
 import sys
 from collections.abc import Callable
@@ -166,6 +167,8 @@ def complaint(error: Exception, name: str = "kws") -> str:
 
 def main() -> None:
     """The console script: run the command line and leave with its exit code."""
+    if isinstance(sys.stdout, io.TextIOWrapper):  # a file's name may be no text, or no ASCII
+        sys.stdout.reconfigure(errors="backslashreplace")
     code = run(sys.argv[1:])
     if code == INTERRUPTED and sys.argv[1:2] == ["listen"]:  # unloading torch takes 0.7 CPU seconds
         sys.stdout.flush()

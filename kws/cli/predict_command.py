@@ -108,7 +108,7 @@ def as_table(trained: Any, predictions: "list[Prediction]", top: int) -> dict[st
 
 def print_predictions(predictions: "list[Prediction]", top: int) -> None:
     """One line for each recording or window of it: labels with their scores, the best first."""
-    several = {p.path for p in predictions if p.start} != set()  # a window that begins later
+    several = any(prediction.start for prediction in predictions)  # a window that begins later
     files = max(len(str(prediction.path)) for prediction in predictions)
     labels = max(len(label) for p in predictions for label, _ in p.scores[:top])
     for prediction in predictions:

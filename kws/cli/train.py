@@ -106,22 +106,26 @@ def train(
         refuse(recipe, **{"head-only": head_only, "final": final})
     if head_only:
         refuse("--head-only", resume=resume)
-        body, own = init or SHIPPED, [each for each in overrides if each.startswith("model.")]
+        body = init or SHIPPED
+        own = [each for each in overrides if each.startswith("model.")]
         if own:
             raise UsageError(f"--set {own[0]}: --head-only keeps the model of {body}: remove it")
         chosen = replace(chosen, model=load_model(body).recipe.model)
         with team_of_processes(device) as team:
-            given = (chosen, require_data(data), out, team, resume, resample, partial, body, final)
-            new_head(classifier(*given), body, out, None if final else data, resample, partial)
+            objective = classifier(
+                chosen, require_data(data), out, team, resume, resample, partial, body, final
+            )
+            new_head(objective, body, out, None if final else data, resample, partial)
         return
     with team_of_processes(device) as team:
-        if labels or chosen.data.task == "transcription":
-            given = (chosen, require_data(data), out, team, resume, resample)
-            if labels:
-                objective = classifier(*given, partial, init, final)
-            else:
-                refuse(recipe, init=init)
-                objective = recognizer(*given)
+        if labels:
+            objective = classifier(
+                chosen, require_data(data), out, team, resume, resample, partial, init, final
+            )
+        elif chosen.data.task == "transcription":
+            folder = require_data(data)
+            refuse(recipe, init=init)
+            objective = recognizer(chosen, folder, team, resample)
         else:
             begins = None if chosen.data.task == "codes" else init
             refuse(recipe, data=data, init=begins, resample=resample)
@@ -202,9 +206,7 @@ def new_head(
         print(f"{testing.describe()}\n{evaluate(trained, testing)[0].describe()}")
 
 
-def recognizer(
-    recipe: "Recipe", data: Path, out: Path, team: "Team", resume: bool, resample: bool
-) -> "Objective":
+def recognizer(recipe: "Recipe", data: Path, team: "Team", resample: bool) -> "Objective":
     from kws.data.transcripts import load_transcripts
     from kws.training.distributed import main_first
     from kws.training.recognizer_run import transcription_objective

@@ -217,7 +217,8 @@ def decide(
             decision.callables.add(name)
             calls = [n for n in rivals if _is_callable(nodes[n])]
             for before, n in pairwise(there):
-                calls += [n] * (before in calls and n not in calls and is_given(nodes[n], name))
+                if before in calls and n not in calls and is_given(nodes[n], name):
+                    calls.append(n)
             rivals = sorted(calls)
         elif name not in wanted and name not in functions:
             continue  # values under an unused name: the last one, as in Jupyter
@@ -227,12 +228,10 @@ def decide(
             missing = {n: tuple(-each for each in unanswered(nodes[n])) for n in rivals}
             best = max(rivals, key=lambda n: (n not in less, *missing[n], n))
             ends = dict(zip(rivals, [*rivals[1:], len(nodes) - 1], strict=True))
-            losers |= {
-                n
-                for n in rivals
-                if n > best
-                or (n < best and not any(name in used[m] for m in range(n + 1, ends[n] + 1)))
-            }
+            for n in rivals:
+                is_used = any(name in used[m] for m in range(n + 1, ends[n] + 1))
+                if n > best or (n < best and not is_used):
+                    losers.add(n)
             if losers:
                 decision.winners[name] = (there, best)
         decision.losers |= losers

@@ -212,24 +212,20 @@ def _statements(source: str, where: str) -> list[ParsedSource]:
     except (SyntaxError, ValueError, RecursionError, MemoryError):
         return []
     defines = any(isinstance(each.node, Definition) for each in statements)
-    return [
-        ParsedSource(
-            node=each,
-            source=statement.source if each is statement.node else ast.unparse(each),
-            where=where,
-            line=1,
-            names=(*names, *changes),
-            changes=changes,
-        )
-        for statement in statements
-        if not is_check(statement.node)
-        for each in _without_own_import(statement.node)
-        for names in [tuple(names_of(each))]
-        # a training or a plot, in a cell without a definition, changes nothing for an answer
-        for plain in [defines or is_harmless(each) or isinstance(each, BLOCKS)]
-        for changes in [tuple(changes_of(each)) if plain and not trains(each) else ()]
-        for changes in [(*changes, *statement.drawn)]
-    ]
+    parts = []
+    for statement in statements:
+        if is_check(statement.node):
+            continue
+        for each in _without_own_import(statement.node):
+            changes = tuple(statement.drawn)
+            # a training or a plot, in a cell without a definition, changes nothing for an answer
+            plain = defines or is_harmless(each) or isinstance(each, BLOCKS)
+            if plain and not trains(each):
+                changes = (*changes_of(each), *changes)
+            text = statement.source if each is statement.node else ast.unparse(each)
+            names = (*names_of(each), *changes)
+            parts.append(ParsedSource(each, text, where, 1, names, changes))
+    return parts
 
 
 def _without_own_import(node: ast.stmt) -> list[ast.stmt]:

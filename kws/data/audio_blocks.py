@@ -54,16 +54,14 @@ def file_blocks(path: str | Path, *, resample: bool = False) -> Iterator[Float[n
     return read_blocks(path, FILE_SAMPLES, resample=resample)
 
 
-def live_blocks(
-    source: Microphone, *, seconds: float = LIVE_SECONDS
-) -> Iterator[Float[np.ndarray, "_"]]:
-    """16 kHz mono blocks of `seconds` until the microphone ends; a late reader gets longer ones."""
+def live_blocks(source: Microphone) -> Iterator[Float[np.ndarray, "_"]]:
+    """16 kHz mono blocks of 0.1 s until the microphone ends; a late reader gets longer ones."""
     rate = round(source.samplerate)
 
     def blocks() -> Iterator[np.ndarray]:
         while True:
             waiting = getattr(source, "read_available", 0)
-            samples, _ = source.read(max(round(seconds * rate), waiting))
+            samples, _ = source.read(max(round(LIVE_SECONDS * rate), waiting))
             if not len(samples):
                 return
             yield mixed(np.asarray(samples, np.float32).reshape(len(samples), -1), "microphone")

@@ -10,7 +10,6 @@ lists the hash rule decides. The challenge's training folder keeps its words one
 import os
 import random
 from collections import Counter, defaultdict
-from collections.abc import Collection
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -46,10 +45,6 @@ class Listing:
     @cached_property
     def words(self) -> Counter[str]:
         return Counter(name.partition("/")[0] for name in self.names)
-
-    def has_others(self, words: Collection[str]) -> bool:
-        """Whether there are clips of other words than these, or of `_unknown_`."""
-        return bool(set(self.words) - {*words, SILENCE_FOLDER})
 
     def noted(self, note: str) -> "Listing":
         return replace(self, notes=(*self.notes, note))

@@ -8,7 +8,9 @@ dealt out: a tenth to validation, the next tenth to testing, one of them at leas
 speakers cannot fill three splits: then each word's recordings are dealt out in the same way, with
 a warning, because a model is measured on voices that it knows.
 
-What is not there comes from the embedded corpus: other words and noise.
+What is not there comes from the embedded corpus: noise, and other words for a split that has none.
+With `unknown="all"` they are added in training to those of the folder, however many it has, because
+a model that knows a few other words takes the rest for one of yours.
 """
 
 import random

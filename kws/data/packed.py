@@ -122,14 +122,13 @@ def pack_frames(
     names: Sequence[str],
     read: Callable[[Path], np.ndarray],
     num_features: int,
-    out: str | Path | None = None,
 ) -> PackedFrames:
-    """Pack the utterances `names` of `folder` into `out` (default: the cache), or open them there.
+    """Pack the utterances `names` of `folder` into the cache, or open them there.
 
     `read` turns one file into its frames (T, num_features), and raises UsageError for a bad one.
     """
     folder = Path(folder)
-    out = Path(out) if out else _cached(folder, "frames")
+    out = _cached(folder, "frames")
     if not names:
         raise UsageError(f"{folder}: names no utterances to pack: check its metadata.json")
     fingerprint = _fingerprint(f"frames-2-{num_features}", folder, names)

@@ -97,7 +97,7 @@ class OnnxStream:
         logits, *state = self.session.run(None, given)
         return softmax(logits), state
 
-    def shares(self, clips: Sequence[np.ndarray]) -> Float[np.ndarray, "B C"]:
+    def probabilities(self, clips: Sequence[np.ndarray]) -> Float[np.ndarray, "B C"]:
         """Posteriors of clips (N,) of a second."""
         return self.classify(np.stack([self.frames(clip) for clip in clips]))
 

@@ -36,7 +36,7 @@ class Predictor(Protocol):
     @property
     def labels(self) -> tuple[str, ...]: ...
 
-    def shares(self, values: Sequence[np.ndarray], /) -> Float[np.ndarray, "B C"]:
+    def probabilities(self, values: Sequence[np.ndarray], /) -> Float[np.ndarray, "B C"]:
         """Softmax of the logits of clips (N,), or of the frames (T, F) of speakers."""
         ...
 
@@ -45,7 +45,8 @@ class Predictor(Protocol):
 class Prediction:
     """The model's labels for `start` … `end` (seconds) of a file, best first.
 
-    `scores` are the softmax of the logits, as (label, share) pairs. Times are None for features.
+    `scores` are (label, probability) pairs, by the softmax of the logits. Times are None for
+    features.
     """
 
     path: Path
@@ -117,8 +118,8 @@ def predict(
     """
     segments = _segments(model, files, resample, skipped)
     for batch in _batches(segments, BATCH[model.task]):
-        shares = model.shares([segment.values for segment in batch])
-        for segment, row in zip(batch, shares, strict=True):
+        probabilities = model.probabilities([segment.values for segment in batch])
+        for segment, row in zip(batch, probabilities, strict=True):
             order = np.argsort(-row, kind="stable").tolist()
             scores = tuple((model.labels[i], float(row[i])) for i in order)
             yield Prediction(path=segment.path, start=segment.start, end=segment.end, scores=scores)

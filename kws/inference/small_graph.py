@@ -1,8 +1,8 @@
-"""An ONNX graph in fewer bytes that computes in float as before.
+"""An ONNX graph in fewer bytes; it still computes in float.
 
 Weights are stored as int8 and a scale for each row, the Fourier transform as a table of cosines.
-The graph itself multiplies and looks up, which a runtime does once, when it loads: constants are
-folded.
+The graph itself computes the float weights from these. A runtime does that once, when it loads,
+because it folds constants.
 """
 
 from collections.abc import Callable
@@ -15,15 +15,15 @@ from kws.audio.features_fast import dft_kernels
 from kws.training.checkpoint import SMALLEST, STEPS, quantize_rows
 
 FINER = 4 * STEPS  # of int8 in a graph: a checkpoint's weights of whole steps stay as they are
-# A constant, and the operators that make an initializer of it, each with its second input.
+# A constant, and the operators that make an initializer of it: name and second input of each.
 Computation = tuple[np.ndarray, list[tuple[str, np.ndarray | None]]]
 
 
 def with_small_weights(model: bytes, is_weight: Callable[[str], bool]) -> bytes:
-    """The same graph, the initializers of the names of `is_weight` as int8, a scale a row.
+    """The same graph with those initializers whose names `is_weight` accepts as int8 and scales.
 
-    A row is what shares the indices of the first axis that is longer than 2: an output channel, a
-    gate of a direction.
+    There is a scale for each row: what has the same indices up to the first axis that is longer
+    than 2, which is an output channel, or of a recurrent layer a gate's output in one direction.
     """
 
     def compute(name: str, weight: np.ndarray) -> Computation | None:
@@ -39,10 +39,11 @@ def with_small_weights(model: bytes, is_weight: Callable[[str], bool]) -> bytes:
 
 
 def with_computed_dft(model: bytes) -> bytes:
-    """The same graph, `dft_kernels` of a Hann window from products and one table of cosines.
+    """The same graph; `dft_kernels` of a Hann window are computed from one table of cosines.
 
-    The real part of row k is cos(2π k n / N); the imaginary part, −sin, is the cosine of a quarter
-    of a turn more.
+    Before the window, the real part of row k at sample n is cos(2π k n / N). The imaginary part,
+    −sin, is the cosine of an angle that is a quarter of a turn larger. Both are entries of the
+    table of cos(2π i / N), at i = k n mod N and at i = k n + N / 4 mod N.
     """
 
     def compute(_: str, kernels: np.ndarray) -> Computation | None:
@@ -53,41 +54,48 @@ def with_computed_dft(model: bytes) -> bytes:
         if not np.allclose(dft_kernels(window), kernels, rtol=0, atol=1e-6):
             return None
         n, half = np.arange(size), len(kernels) // 2
-        turned = np.array([0, size // 4]).repeat(half)[:, None, None]
+        quarter = np.array([0, size // 4]).repeat(half)[:, None, None]
         cosines = np.cos(2 * np.pi / size * n).astype(np.float32)
-        angle = [("Mul", n), ("Add", turned), ("Mod", np.array(size))]  # in parts of a turn
         k = np.tile(n[:half], 2)[:, None, None]
-        return k, [*angle, ("Gather", cosines), ("Mul", window.numpy())]
+        return k, [
+            ("Mul", n),
+            ("Add", quarter),
+            ("Mod", np.array(size)),
+            ("Gather", cosines),
+            ("Mul", window.numpy()),
+        ]
 
     return _with_computed(model, compute)
 
 
 def _with_computed(model: bytes, compute: Callable[[str, np.ndarray], Computation | None]) -> bytes:
-    """The same graph with the initializers computed for which `compute` says how."""
+    """The same graph, where initializers are computed if `compute` returns how, not None."""
     import onnx
     from onnx import TensorProto, helper, numpy_helper
 
     graph = onnx.load_from_string(model)
-    inside, ahead = graph.graph, []
+    inside, nodes = graph.graph, []
     for tensor in list(inside.initializer):
-        if (found := compute(tensor.name, numpy_helper.to_array(tensor))) is None:
+        computation = compute(tensor.name, numpy_helper.to_array(tensor))
+        if computation is None:
             continue
-        given = f"{tensor.name}/stored"
+        stored, operations = computation
+        value = f"{tensor.name}/stored"  # the name of what is computed so far
         inside.initializer.remove(tensor)
-        inside.initializer.append(numpy_helper.from_array(found[0], given))
-        for place, (operator, second) in enumerate(found[1]):
-            inputs, made = [given], f"{tensor.name}/{place}"
+        inside.initializer.append(numpy_helper.from_array(stored, value))
+        for place, (operator, second) in enumerate(operations):
+            result = f"{tensor.name}/{place}"
+            inputs = [value]
             if second is not None:
-                inputs.append(f"{made}/second")
+                inputs.append(f"{result}/second")
                 inside.initializer.append(numpy_helper.from_array(second, inputs[1]))
             if operator == "Gather":
                 inputs.reverse()  # its first input is the table
-            made = tensor.name if place == len(found[1]) - 1 else made
-            cast: Any = {"to": TensorProto.FLOAT} if operator == "Cast" else {}
-            ahead.append(helper.make_node(operator, inputs, [made], **cast))
-            given = made
-    for node in reversed(ahead):
-        inside.node.insert(0, node)
+            value = tensor.name if place == len(operations) - 1 else result
+            options: Any = {"to": TensorProto.FLOAT} if operator == "Cast" else {}
+            nodes.append(helper.make_node(operator, inputs, [value], **options))
+    for node in reversed(nodes):
+        inside.node.insert(0, node)  # in front of the nodes that read the initializers
     return graph.SerializeToString()
 
 
@@ -100,7 +108,7 @@ def recurrent_weights(model: bytes) -> set[str]:
 
 
 def with_short_names(model: bytes) -> bytes:
-    """The same graph; what is inside has short names, which of a small model were a third."""
+    """The same graph with short names inside: in a small model, names were a third of the bytes."""
     import onnx
 
     graph = onnx.load_from_string(model)

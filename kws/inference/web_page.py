@@ -218,13 +218,12 @@ def server_of(folder: str | Path, port: int = 0) -> http.server.ThreadingHTTPSer
         raise UsageError(f"--port {port}: cannot be used here: choose another port") from None
 
 
-def serve(folder: str | Path, port: int = 0, *, browser: bool = True) -> None:
+def serve(folder: str | Path, port: int = 0) -> None:
     """Serve the page on localhost, in the browser, until Ctrl-C."""
     with server_of(folder, port) as server:
         address = f"http://localhost:{server.server_port}/"
         print(f"serving {folder} at {address} until Ctrl-C", flush=True)
-        if browser:
-            webbrowser.open(address)
+        webbrowser.open(address)
         try:
             server.serve_forever()
         except KeyboardInterrupt:

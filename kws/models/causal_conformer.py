@@ -148,15 +148,18 @@ class CausalConformer(CausalModel):
         self, x: Float[Tensor, "B S D"], valid: Bool[Tensor, "B S"] | None, state: State
     ) -> tuple[Float[Tensor, "B S H"], State]:
         """Outputs of the last layer; what each layer keeps, and which of the steps are there."""
-        here = x.new_zeros(x.shape[:2])
-        here = here if valid is None else here.masked_fill(~valid, -math.inf)
-        absent, x, after = torch.cat([state[-1], here], dim=1), self.project(x), []
-        steps, places = (torch.arange(n, device=x.device) for n in (x.shape[1], absent.shape[1]))
+        newest = x.new_zeros(x.shape[:2])
+        if valid is not None:
+            newest = newest.masked_fill(~valid, -math.inf)
+        absent = torch.cat([state[-1], newest], dim=1)  # (B, R): 0 for a real step, else −∞
+        steps = torch.arange(x.shape[1], device=x.device)
+        places = torch.arange(absent.shape[1], device=x.device)
         distance = self.past - 1 + steps[:, None] - places  # back from a step to each that it sees
         hidden = absent[:, None, None].masked_fill(
             (distance < 0) | (distance >= self.past), -math.inf
         )
         hidden = hidden.masked_fill(distance == 0, 0)  # a step sees itself, so no row is empty
+        x, after = self.project(x), []
         for number, layer in enumerate(self.layers):
             x, kept = layer(x, valid, state[3 * number : 3 * number + 3], (distance, hidden))
             after += kept

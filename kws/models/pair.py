@@ -1,10 +1,10 @@
-"""Two CRNNs of different width that hear the same clip, and one linear layer that reads both.
+"""Two CRNNs of different width with the same input, and one linear layer on both embeddings.
 
-What one of two networks mistakes by the chance of its training, the other seldom does: the mean of
-their logits is right more often than either (Dietterich 2000, "Ensemble methods in machine
+Where one of two networks is wrong by the chance of its training, the other is seldom wrong too: the
+mean of their logits is right more often than either (Dietterich 2000, "Ensemble methods in machine
 learning", https://doi.org/10.1007/3-540-45014-9_1). The mean of two linear layers is one linear
-layer on both embeddings side by side, so a pair has an embedding and a last layer as every model
-has. `join` makes a pair of two networks that were trained apart.
+layer on both embeddings side by side. So a pair has one embedding and one last layer, as other
+models have. `join` makes a pair from two networks that were trained separately.
 
 Shape letters: B batch   T frames   F features of a frame   H width of one GRU direction
 """
@@ -66,13 +66,12 @@ class CrnnPair(nn.Module):
 
 def join(first: Mapping[str, Tensor], second: Mapping[str, Tensor]) -> dict[str, Tensor]:
     """From the weights of two `Crnn` those of a pair whose logits are the mean of theirs."""
-    both = {"first": first, "second": second}
-    bodies = {f"{part}.{name}": w for part, given in both.items() for name, w in given.items()}
-    last = {
-        "classify.logits.weight": torch.cat(
-            [x["classify.logits.weight"] for x in both.values()], 1
-        ),
-        "classify.logits.bias": first["classify.logits.bias"] + second["classify.logits.bias"],
-    }
-    kept = {name: w for name, w in bodies.items() if ".classify." not in name}
-    return {**kept, **{name: w / 2 for name, w in last.items()}}
+    joined: dict[str, Tensor] = {}
+    for part, weights in (("first", first), ("second", second)):
+        for name, weight in weights.items():
+            if not name.startswith("classify."):
+                joined[f"{part}.{name}"] = weight
+    weight, bias = "classify.logits.weight", "classify.logits.bias"
+    joined[weight] = torch.cat([first[weight], second[weight]], dim=1) / 2
+    joined[bias] = (first[bias] + second[bias]) / 2
+    return joined

@@ -102,20 +102,20 @@ def released_cells(number: str) -> list[NotebookCell]:
 def tasks_of(number: str) -> dict[str, ReleasedTask]:
     cells = released_cells(number)
     sections = _sections(cells)
-    names = {cell.task for cell in cells if cell.task} | {
-        task_of(check) for cell in cells for check in cell.checks
-    }
-    return {
-        name: ReleasedTask(
+    checked = [(cell, {task_of(check) for check in cell.checks}) for cell in cells]
+    names = {cell.task for cell in cells if cell.task}.union(*(tasks for _, tasks in checked))
+    found: dict[str, ReleasedTask] = {}
+    for name in sorted(names, key=lambda task: [int(part) for part in task.split(".")]):
+        title, points, section = sections.get(name, NO_SECTION)
+        found[name] = ReleasedTask(
             id=name,
-            title=sections.get(name, NO_SECTION)[0],
-            points=sections.get(name, NO_SECTION)[1],
+            title=title,
+            points=points,
             cells=tuple(cell for cell in cells if cell.task == name),
-            section=sections.get(name, NO_SECTION)[2],
-            checks=tuple(c for c in cells if any(task_of(check) == name for check in c.checks)),
+            section=section,
+            checks=tuple(cell for cell, tasks in checked if name in tasks),
         )
-        for name in sorted(names, key=lambda task: [int(part) for part in task.split(".")])
-    }
+    return found
 
 
 @cache

@@ -36,7 +36,7 @@ from kws.training.recipe import Recipe, compute_features, parse_recipe, to_toml
 
 FORMAT = "kws checkpoint 1"
 SMALLEST = 1024  # numbers of a tensor; fewer are not worth scales
-STEPS = 31  # from zero to a row's largest weight
+STEPS = 31  # from zero to a row's largest weight, in a checkpoint
 SHIPPED = {"keywords": Path(__file__).parents[1] / "pretrained" / "keywords.pt"}  # by name
 FIELDS = {
     "format": str,
@@ -117,9 +117,11 @@ def weights_of(state: Mapping[str, Any]) -> dict[str, Tensor]:
 
 
 def quantize_rows(weight: Tensor, steps: int, row: int = 0) -> tuple[Tensor, Tensor]:
-    """int8 and a scale for each row: its largest weight is ±`steps` of 127; fewer compress better.
+    """`weight` as whole numbers, int8, and a float scale for each row.
 
-    What shares the indices of the axes up to `row` is a row.
+    The largest weight of a row becomes ±`steps`, at most 127; with fewer steps the file compresses
+    better. A row is what has the same indices on the axes up to `row`; scales have size 1 on the
+    others, so that `stored * scale` is near `weight`.
     """
     largest = weight.float().abs().amax(tuple(range(row + 1, weight.ndim)), keepdim=True)
     scale = largest.clamp(min=1e-12) / steps
@@ -184,14 +186,16 @@ def read_checkpoint(path: str | Path) -> dict[str, Any]:
 
 def _is_ours(state: Any) -> bool:
     """Whether every field is there and of its type. Values are validated elsewhere."""
+    if not isinstance(state, dict):
+        return False
+    scales = state.get("scales", {})
     return (
-        isinstance(state, dict)
-        and all(isinstance(state.get(field), kind) for field, kind in FIELDS.items())
+        all(isinstance(state.get(field), kind) for field, kind in FIELDS.items())
         and state["format"] == FORMAT
         and all(isinstance(label, str) for label in state["labels"])
         and all(isinstance(w, Tensor) for w in state["weights"].values())
         and isinstance(state.get("training", {}), dict)
-        and isinstance(scales := state.get("scales", {}), dict)
+        and isinstance(scales, dict)
         and all(isinstance(x, Tensor) and name in state["weights"] for name, x in scales.items())
     )
 
@@ -263,7 +267,7 @@ class Trained:
         return self.model(features, valid)
 
     @torch.inference_mode()
-    def shares(self, values: Sequence[np.ndarray]) -> Float[np.ndarray, "B C"]:
+    def probabilities(self, values: Sequence[np.ndarray]) -> Float[np.ndarray, "B C"]:
         """Softmax of the logits of clips (N,), or of the frames (T, F) of speakers."""
         device = next(self.model.parameters()).device
         if self.task == "keywords":

@@ -54,22 +54,26 @@ def split_head(model: nn.Module) -> tuple[nn.Module, nn.Module]:
         head = head_of(body)
     except UsageError:
         return copy.deepcopy(model), nn.Identity()
-    owner, name = (body, HEAD) if head is getattr(body, HEAD) else (getattr(body, HEAD), "logits")
-    setattr(owner, name, nn.Identity())
-    parts = [Together(model)] if isinstance(model, SeparateOtherWords) else []
-    return body, nn.Sequential(head, *parts)
+    classify = getattr(body, HEAD)
+    if isinstance(classify, Classifier):
+        classify.set_submodule("logits", nn.Identity())
+    else:
+        setattr(body, HEAD, nn.Identity())
+    if isinstance(model, SeparateOtherWords):
+        return body, nn.Sequential(head, MergeOtherWords(model))
+    return body, nn.Sequential(head)
 
 
-class Together(nn.Module):
+class MergeOtherWords(nn.Module):
     """What `SeparateOtherWords` does with its logits, in evaluation mode."""
 
     def __init__(self, parts: SeparateOtherWords):
         super().__init__()
-        self.together = parts.together
+        self.merge = parts.merge
 
     def forward(self, logits: Float[Tensor, "B P"]) -> Float[Tensor, "B C"]:
         """One logit for all other words."""
-        return self.together(logits)
+        return self.merge(logits)
 
 
 @torch.no_grad()

@@ -36,9 +36,9 @@ class SeparateOtherWords(nn.Module):
     ) -> Float[Tensor, "B ..."]:
         """features (B, T, F) -> logits (B, P) in training, (B, C) in evaluation."""
         logits = self.model(features, valid)
-        return logits if self.training else self.together(logits)
+        return logits if self.training else self.merge(logits)
 
-    def together(self, logits: Float[Tensor, "B P"]) -> Float[Tensor, "B C"]:
+    def merge(self, logits: Float[Tensor, "B P"]) -> Float[Tensor, "B C"]:
         """One logit for all other words."""
         labels, rest = logits[:, : self.num_classes], logits[:, self.num_classes :]
         before, first, after = labels.tensor_split([self.unknown, self.unknown + 1], dim=1)

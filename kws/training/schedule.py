@@ -11,12 +11,12 @@ Source: linear warm-up and half a cosine as in Loshchilov and Hutter 2017, "SGDR
 import math
 
 
-def cosine_warmup(step: int, *, warmup_steps: int, total_steps: int, floor: float = 0.0) -> float:
-    """Rise in equal parts to 1 at the last warm-up step, then fall along half a cosine to `floor`.
+def cosine_warmup(step: int, *, warmup_steps: int, total_steps: int) -> float:
+    """Rise in equal parts to 1 at the last warm-up step, then fall along half a cosine to 0.
 
     The first step (0) gets 1 / warmup_steps, step `warmup_steps - 1` gets exactly 1, and the last
-    step, `total_steps - 1`, gets exactly `floor`, as does every later one. No warm-up is the same
-    as one step of it: the first step gets 1.
+    step, `total_steps - 1`, gets exactly 0, as does every later one. No warm-up is the same as one
+    step of it: the first step gets 1.
 
     >>> [round(cosine_warmup(s, warmup_steps=2, total_steps=6), 2) for s in range(6)]
     [0.5, 1.0, 0.85, 0.5, 0.15, 0.0]
@@ -33,7 +33,7 @@ def cosine_warmup(step: int, *, warmup_steps: int, total_steps: int, floor: floa
         return (step + 1) / warmup_steps
     peak, last = max(warmup_steps, 1) - 1, total_steps - 1
     progress = min(1.0, (step - peak) / (last - peak)) if step > peak else 0.0
-    return floor + (1.0 - floor) * 0.5 * (1.0 + math.cos(math.pi * progress))
+    return 0.5 * (1.0 + math.cos(math.pi * progress))
 
 
 def step_decay(step: int, *, step_size: int, gamma: float = 0.1) -> float:

@@ -60,7 +60,10 @@ export const readAll = (files) =>
 
 function showResults(found, refused) {
   const { labels } = page.settings;
-  const known = found.filter(({ folder }) => folder);
+  const named = found.filter(({ folder }) => folder);
+  // one folder, whose name is not a word of the model's, does not say what its recordings are
+  const isPlain = named.every(({ folder }) => folder === named[0].folder && classOf(folder, labels) === "_unknown_");
+  const known = isPlain ? [] : named;
   at("results").hidden = false;
   at("table").replaceChildren();
   at("results-text").textContent = "";

@@ -28,6 +28,7 @@ export async function decoded(file) {
   }
   const { samples: read, rate: from } = header?.samples ? header : await byBrowser(file.name, buffer);
   if (read.length / from < header?.seconds - 0.01) throw new Error(`${file.name} is cut short: copy it again.`);
+  if (!read.every(Number.isFinite)) throw new Error(`${file.name} holds samples that are no numbers: export it as 16-bit PCM.`);
   const samples = await atRate(read, from, rate);
   if (!samples.length) throw new Error(`${file.name} holds no samples: choose another recording.`);
   return samples;

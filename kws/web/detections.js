@@ -4,22 +4,20 @@ import { at, element, nameOf, percent } from "./state.js";
 
 const MOST = 200;
 
-let source = null; // rows of the newest recording hang below its heading
+let source = null; // the heading of the newest recording: its words follow, the newest first
+
+const wordBelow = () => (source?.nextSibling?.className === "source" ? null : source?.nextSibling);
 
 // Which recording the next detections are of; one without any leaves no line.
 export function addSource(name) {
-  clearSource();
-  source?.remove();
+  if (!wordBelow()) source?.remove();
   source = element("li", { className: "source", title: name }, name);
   at("detections").prepend(source);
 }
 
 // Take the words of the newest recording away, because they are counted anew.
-export function clearSource(words = false) {
-  const newest = [];
-  for (let row = at("detections").firstChild; row && row !== source; row = row.nextSibling) newest.push(row);
-  if (words) newest.forEach((row) => row.remove());
-  else if (newest.length) source = null; // it stays as the heading of its words
+export function clearSource() {
+  while (wordBelow()) wordBelow().remove();
 }
 
 export function addDetection(when, word, score) {
@@ -28,6 +26,6 @@ export function addDetection(when, word, score) {
     element("span", { className: "when", title: when }, when),
     element("span", { className: "word" }, nameOf(word)),
     element("span", {}, percent(score)));
-  at("detections").prepend(row);
+  source.after(row);
   while (at("detections").children.length > MOST) at("detections").lastChild.remove();
 }

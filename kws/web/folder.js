@@ -4,8 +4,10 @@ const RECORDING = /\.(wav|flac|ogg|opus|mp3|m4a|webm|aac)$/i;
 
 const promised = (work) => new Promise((resolve, reject) => work(resolve, reject));
 
+// A file that the browser may not open stands for itself, empty: it is refused by name.
 async function filesBelow(entry, folder) {
-  if (entry.isFile) return [{ file: await promised((done, failed) => entry.file(done, failed)), folder }];
+  const unread = () => new File([], entry.name);
+  if (entry.isFile) return [{ file: await promised((done, failed) => entry.file(done, failed)).catch(unread), folder }];
   const reader = entry.createReader(), inside = [];
   for (;;) {
     const some = await promised((done, failed) => reader.readEntries(done, failed)); // a hundred at a time

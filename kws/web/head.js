@@ -1,6 +1,6 @@
 // A model of own words: trained here, used in place of the last layer, shared as a file or a link.
 
-import { stopListening } from "./listen.js";
+import { listen, stopListening } from "./listen.js";
 import { own, showClips } from "./own.js";
 import { makeBars } from "./scores.js";
 import { BACKGROUND, at, nameOf, offer, page, problem, status } from "./state.js";
@@ -34,7 +34,8 @@ async function trainingData() {
 
 async function train() {
   problem();
-  if (page.microphone.on) stopListening();
+  const listened = page.microphone.on;
+  if (listened) stopListening();
   at("train").disabled = true;
   useOriginal();
   try {
@@ -49,6 +50,7 @@ async function train() {
   } finally {
     showClips();
   }
+  if (listened) await listen(); // at once, with the new words
 }
 
 // What models say that were trained without a fifth of the examples each.

@@ -36,7 +36,7 @@ export class Player {
   // Detect anew, by another threshold.
   again() {
     if (this.isClip) return;
-    clearSource(true);
+    clearSource();
     this.events = this.eventsNow();
     for (const { time, word, score } of this.events) addDetection(`${time.toFixed(1)} s`, word, score);
     this.draw();

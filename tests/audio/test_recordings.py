@@ -2,6 +2,7 @@
 
 import math
 import struct
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -78,13 +79,14 @@ def test_broken_file_is_named_in_one_sentence_with_a_cure(tmp_path, name, resamp
 
 @pytest.mark.parametrize("suffix", [".wav", ".flac"])
 def test_writing_and_reading_16_bit_changes_nothing(tmp_path, waveform, suffix):
-    path = tmp_path / f"clip{suffix}"
+    no_text = "\udcff" * (sys.platform == "linux")  # not UTF-8: others refuse it
+    path = tmp_path / f"clip{no_text}{suffix}"
     write_audio(path, waveform)
     read = read_audio(str(path))
     assert torch.equal(read, waveform)
     assert read.dtype == torch.float32
     assert read.is_contiguous()
-    assert soundfile.info(path).format == suffix[1:].upper()
+    assert path.read_bytes()[:4] == {".wav": b"RIFF", ".flac": b"fLaC"}[suffix]
 
 
 def test_writing_clips_rounds_keeps_the_rate_and_refuses_nan_as_reading_clips(tmp_path):

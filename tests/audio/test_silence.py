@@ -45,12 +45,11 @@ def sox_silence(x, threshold=0.01, duration=1_600):
 
 def test_the_peak_is_in_decibels_and_silence_is_not_amplified():
     assert normalize_peak(tone(0.1)).abs().max().item() == pytest.approx(10 ** (-3 / 20))
-    assert normalize_peak(tone(0.1), -20.0).abs().max().item() == pytest.approx(0.1)
     assert not normalize_peak(hush(0.1)).any()
     assert normalize_peak(torch.zeros(0)).shape == (0,)
 
 
-def test_silence_is_dropped_and_a_short_pause_kept_as_threshold_and_duration_say():
+def test_silence_is_dropped_and_a_short_pause_kept():
     x = torch.cat([hush(0.3), tone(0.5), hush(0.4), tone(0.3), hush(0.2)])
     kept = len(trim_silence(x)) / SECOND
     assert 0.8 <= kept <= 0.85  # 20 ms of loudness outlast each passage
@@ -58,9 +57,6 @@ def test_silence_is_dropped_and_a_short_pause_kept_as_threshold_and_duration_say
     assert len(trim_silence(x)) == len(x) - 1  # the sine begins with a zero
     assert not len(trim_silence(torch.cat([hush(0.3), tone(0.05), hush(0.3)])))
     assert trim_silence(torch.zeros(0)).shape == (0,)
-    x = torch.cat([tone(0.5), hush(0.2), tone(0.3, 0.05)])
-    assert len(trim_silence(x, threshold=0.1)) < len(trim_silence(x))
-    assert len(trim_silence(x, duration=4_000)) > len(trim_silence(x))
 
 
 @pytest.mark.parametrize("seed", range(3))

@@ -1,6 +1,7 @@
 """`kws` itself: exit codes, one line on stderr, quiet endings, a fast start."""
 
 import errno
+import io
 import os
 import signal
 import subprocess
@@ -120,11 +121,15 @@ def test_no_arguments_print_the_help_and_success_is_zero(kws, ends_with, argumen
     assert kws("go") == type(outcome)(0, "done\n", "")
 
 
-def test_main_leaves_with_the_exit_code(monkeypatch, capsys):
-    monkeypatch.setattr(sys, "argv", ["kws", "nope"])
-    with pytest.raises(SystemExit) as leaving:
-        cli.main()
-    assert leaving.value.code == 2
+def test_main_leaves_with_the_exit_code_and_escapes_what_cannot_be_printed(ends_with, monkeypatch):
+    monkeypatch.setattr(sys, "stdout", io.TextIOWrapper(io.BytesIO(), "ascii"))
+    ends_with("\u00fc\udcff.wav")
+    for command, code in (("go", 0), ("nope", 2)):
+        monkeypatch.setattr(sys, "argv", ["kws", command])
+        with pytest.raises(SystemExit) as leaving:
+            cli.main()
+        assert leaving.value.code == code
+    assert sys.stdout.buffer.getvalue() == b"\\xfc\\udcff.wav\n"
 
 
 def test_a_reader_that_went_away_is_quiet():

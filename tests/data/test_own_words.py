@@ -86,17 +86,16 @@ def test_silence_and_unknown_come_from_the_embedded_corpus(folder):
     assert more.counts()["_unknown_"] == 20
 
 
-def test_unknown_are_other_folders_where_there_are_some_and_never_one_of_the_words(folder):
-    def unknown(root, word):
-        clips = load_speech_commands(root, f"own:{word}", "training", unknown="all")
-        return clips.counts()["_unknown_"], {name.rpartition("/")[0] for name in clips.names}
-
-    _, used = unknown(folder(yes=recordings(1, 6)), "yes")
-    assert "spare/no" in used
-    assert "spare/yes" not in used
-    n, used = unknown(folder(ja=recordings(1, 10), yes=recordings(1, 10)), "ja")
-    assert n == 8
-    assert not any(name.startswith("spare/") for name in used)
+def test_embedded_other_words_are_added_in_training_and_fill_a_split_without_any(folder):
+    root = folder(yes=recordings(9), other=["s0_nohash_0"])
+    (root / "testing_list.txt").write_text("yes/s0_nohash_0.wav\nother/s0_nohash_0.wav")
+    (root / "validation_list.txt").write_text("yes/s1_nohash_0.wav")
+    loaded = [load_speech_commands(root, "own:yes", split, unknown="all") for split in SPLITS]
+    used = [{name.rpartition("/")[0] for name in clips.names} for clips in loaded]
+    assert [("spare/no" in each, "other" in each) for each in used] == [(1, 0), (1, 0), (0, 1)]
+    assert "spare/yes" not in used[0]
+    plain = load_speech_commands(folder(ja=recordings(9), nein=recordings(9)), "own:ja", "training")
+    assert not any(name.startswith("spare/") for name in plain.names)
 
 
 def test_spare_words_and_talk_are_added_to_other_words_in_training_alone(tiny_corpus, monkeypatch):

@@ -130,16 +130,11 @@ def test_a_speakers_recording_and_its_features_get_the_same_scores(tmp_path, spe
     assert torch.allclose(scores(found[:1]), scores(found[1:]), atol=2e-3)  # float16 in the file
 
 
-def test_the_first_bad_file_stops_everything(tmp_path, keywords):
-    (tmp_path / "bad.wav").touch()
-    files = [record(tmp_path / "a.wav", 1), tmp_path / "bad.wav"]
-    with pytest.raises(UsageError, match=r"bad\.wav: empty"):
-        list(predict(keywords, files))
-
-
-def test_bad_files_can_be_skipped(tmp_path, keywords):
+def test_the_first_bad_file_stops_everything_or_is_skipped(tmp_path, keywords):
     (tmp_path / "bad.wav").touch()
     files = [tmp_path / "bad.wav", record(tmp_path / "a.wav", 1), tmp_path / "missing.wav"]
+    with pytest.raises(UsageError, match=r"bad\.wav: empty"):
+        list(predict(keywords, files))
     reasons = []
     found = list(predict(keywords, files, skipped=reasons.append))
     assert [p.path for p in found] == [files[1]]

@@ -85,7 +85,7 @@ def test_own_words_are_trained_in_the_page_shared_and_detected(address, speech, 
         assert wanted[8:10] == ["Say “eins” now: 10 to come.", "Say “eins” again: 9 to come."]
         tab.run("document.getElementById('train').click()")
         tab.until("document.getElementById('trained').innerText.startsWith('Trained in')", 60)
-        assert tab.text("status") == "Ready for eins."
+        tab.until(f"{STATUS} === 'Listening.'")  # at once, with the new words
         rows = "[...document.querySelectorAll('#scores li')]"
         labels = tab.run(f"{rows}.map(row => row.children[0].innerText)")
         assert labels == ["silence", "another word", "eins"]

@@ -62,7 +62,7 @@ def test_unknown_gets_the_sum_of_the_probabilities(float64):
     logits = 5 * torch.randn(3, 9)
     first, second, third, fourth, *rest = logits.softmax(1).unbind(1)
     counted = torch.stack([first, second + sum(rest), third, fourth], dim=1)
-    torch.testing.assert_close(model.together(logits).softmax(1), counted, rtol=0, atol=SAME_SUMS)
+    torch.testing.assert_close(model.merge(logits).softmax(1), counted, rtol=0, atol=SAME_SUMS)
 
 
 def test_a_run_learns_the_parts_and_counts_the_labels(words, tmp_path):

@@ -22,7 +22,7 @@ def test_no_schedule_starts_at_zero(total_steps):
     assert step_decay(0, step_size=1) == constant(0) == 1
 
 
-def test_cosine_is_the_usual_formula_one_step_later_and_ends_at_the_floor():
+def test_cosine_is_the_usual_formula_one_step_later_and_ends_at_zero():
     """transformers.get_cosine_schedule_with_warmup, whose first step has learning rate zero."""
 
     def usual(step):
@@ -39,8 +39,7 @@ def test_cosine_is_the_usual_formula_one_step_later_and_ends_at_the_floor():
     assert cosine(TOTAL - 2) > 0
     assert cosine(TOTAL - 1) == 0
     assert cosine(TOTAL + 100) == 0
-    assert cosine(TOTAL - 1, floor=0.25) == 0.25
-    assert cosine(WARMUP - 1 + (TOTAL - WARMUP) // 2, floor=0.2) == pytest.approx(0.6)  # half way
+    assert cosine(WARMUP - 1 + (TOTAL - WARMUP) // 2) == pytest.approx(0.5)  # half way
 
 
 def test_step_decay_equals_torch_and_bad_steps_are_refused():

@@ -116,9 +116,9 @@ def record(spoken: list[np.ndarray], setup: Setup | None) -> list[np.ndarray]:
     ]
 
 
-def trim(spoken: np.ndarray, threshold: int = 300) -> np.ndarray:
-    """`spoken` without the silence around it, where no sample exceeds `threshold` (of 32,768)."""
-    loud = np.flatnonzero(np.abs(spoken.astype(np.int32)) > threshold)
+def trim(spoken: np.ndarray) -> np.ndarray:
+    """`spoken` without the silence around it, where no sample exceeds 300 (of 32,768)."""
+    loud = np.flatnonzero(np.abs(spoken.astype(np.int32)) > 300)
     return spoken[loud[0] : loud[-1] + 200] if len(loud) else spoken
 
 
