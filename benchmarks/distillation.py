@@ -1,4 +1,4 @@
-"""Train on labels and on what teachers make of the same augmented clips.
+"""Train on labels and on teachers' probabilities for the same augmented clips.
 
 Hinton et al. 2015, https://arxiv.org/abs/1503.02531, at temperature 1: a target is a share of the
 mean of the teachers' probabilities, and the rest of it the label.
@@ -23,7 +23,7 @@ from kws.training.recipe import Recipe
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Distillation(Classification):
-    """Labels, and what the teachers say of the same augmented clips."""
+    """Labels, and the teachers' probabilities for the same augmented clips."""
 
     teachers: Sequence[Trained]
     share: float  # of a target that the teachers give

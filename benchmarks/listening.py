@@ -74,9 +74,8 @@ def started(arguments: list[str], times: int) -> dict[str, float]:
         loaded, cpu, peak = done.stderr.splitlines()[-1].split()
         assert loaded == str(arguments[0] == str(SHIPPED["keywords"]))
         rows.append((wall, float(cpu), int(peak) / 1000))
-    return dict(
-        zip(("seconds", "cpu_seconds", "mb"), map(min, zip(*rows, strict=True)), strict=True)
-    )
+    seconds, cpu_seconds, mb = (min(column) for column in zip(*rows, strict=True))
+    return {"seconds": seconds, "cpu_seconds": cpu_seconds, "mb": mb}
 
 
 def untrained(name: str, like: Trained) -> Trained:

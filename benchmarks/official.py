@@ -102,11 +102,12 @@ def row(name: str, seeds: Sequence[int], out: Path) -> tuple[list[Any], dict[str
 def give_probabilities(run: Path, data: Path) -> tuple[Tensor, Tensor]:
     """The probabilities of a run's model for all test clips, (n, C), and the labels, (n,)."""
     trained = load_model(run)
-    test, shares, labels = load_split(trained, data), [], []
+    test = load_split(trained, data)
+    probabilities, labels = [], []
     for batch in evaluation_batches(test, trained.recipe, trained.normalizer):
-        shares.append(trained.logits(batch.features, batch.valid).softmax(dim=-1))
+        probabilities.append(trained.logits(batch.features, batch.valid).softmax(dim=-1))
         labels.append(batch.labels)
-    return torch.cat(shares), torch.cat(labels)
+    return torch.cat(probabilities), torch.cat(labels)
 
 
 def measure_together(runs: Mapping[str, Sequence[Path]], data: Path) -> dict[str, Proportion]:
@@ -114,11 +115,13 @@ def measure_together(runs: Mapping[str, Sequence[Path]], data: Path) -> dict[str
     found = {name: [give_probabilities(run, data) for run in there] for name, there in runs.items()}
     groups = {name: pairs for name, pairs in found.items() if len(pairs) > 1}
     groups["all"] = [pair for pairs in found.values() for pair in pairs]
-    right = {
-        name: torch.stack([shares for shares, _ in pairs]).mean(dim=0).argmax(dim=-1) == pairs[0][1]
-        for name, pairs in groups.items()
-    }
-    return {name: Proportion(correct=int(each.sum()), n=len(each)) for name, each in right.items()}
+    reached = {}
+    for name, pairs in groups.items():
+        mean = torch.stack([probabilities for probabilities, _ in pairs]).mean(dim=0)
+        labels = pairs[0][1]
+        right = mean.argmax(dim=-1) == labels
+        reached[name] = Proportion(correct=int(right.sum()), n=len(labels))
+    return reached
 
 
 def main() -> int:

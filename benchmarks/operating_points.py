@@ -71,7 +71,8 @@ def lowest_threshold(
     """The lowest threshold with at most so many false alarms an hour, and what is missed there."""
     curve = det_curve(streams, labels, trigger, thresholds=[i / 100 for i in range(40, 100)])
     for point in curve:
-        if (total := point.total).alarms.value <= alarms:
+        total = point.total
+        if total.alarms.value <= alarms:
             missed, count = interval(total.missed, 100), interval(total.alarms)
             where = f"at {count} an hour, threshold {point.threshold}"
             return f"{missed} % of {total.missed.n} missed {where}"
@@ -143,7 +144,9 @@ def main() -> None:
     for scored in streams["testing"]:
         events = events_of(scored, labels, trigger)
         _, alarms = match(events, scored.truth)
-        for event in (each for each in events if each not in alarms):
+        for event in events:
+            if event in alarms:
+                continue
             own = [each for each in scored.truth if each.word == event.word]
             ends = [each.end for each in own if each.start <= event.time <= each.end + 0.751]
             late.append(1000 * (event.time - ends[0]))

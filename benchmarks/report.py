@@ -11,7 +11,6 @@ import json
 import os
 import platform
 import resource
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -19,8 +18,6 @@ from typing import Any
 import torch
 
 from kws.parallel import cores
-
-RSS_UNIT = 1 if sys.platform == "darwin" else 1024  # bytes in one unit of ru_maxrss
 
 
 def cpu_seconds() -> float:
@@ -41,11 +38,6 @@ def machine_cpu_seconds() -> float:
         return cpu_seconds()
     user, nice, system, _, _, irq, softirq = map(int, fields[:7])
     return (user + nice + system + irq + softirq) / os.sysconf("SC_CLK_TCK")
-
-
-def peak_memory_mb() -> float:
-    """Largest resident memory of this process so far, in MB (10⁶ bytes); mapped pages count too."""
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * RSS_UNIT / 1e6
 
 
 def hardware() -> str:

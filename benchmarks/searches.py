@@ -56,10 +56,10 @@ def main() -> None:
         kept(options.keep, f"searches-{options.steps}-seed{seed}.json", partial(counted, seed))
         for seed in range(options.seeds)
     ]
-    sums = {
-        name: [sum(row) for row in zip(*(each[name] for each in seeds), strict=True)]
-        for name in SEARCHES
-    }
+    sums = {}
+    for name in SEARCHES:
+        counts = [each[name] for each in seeds]  # a row a seed
+        sums[name] = [sum(column) for column in zip(*counts, strict=True)]
 
     def rate(name: str) -> str:
         rates = [100 * sum(each[name][:3]) / each[name][3] for each in seeds]

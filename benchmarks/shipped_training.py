@@ -109,12 +109,10 @@ def write_mean(paths: list[Path], out: str) -> None:
     states = [read_checkpoint(each) for each in paths]
     parts = [each.get("made") or f"{each['step']:,} steps, at commit {commit}" for each in states]
     several = [weights_of(each) for each in states]
-    weights = {
-        name: torch.stack([each[name].float() for each in several]).mean(0).half()
-        if weight.is_floating_point()
-        else weight
-        for name, weight in several[-1].items()
-    }
+    weights = dict(several[-1])
+    for name, weight in several[-1].items():
+        if weight.is_floating_point():
+            weights[name] = torch.stack([each[name].float() for each in several]).mean(0).half()
     kept = {**states[-1], "weights": weights, "made": ", then ".join(parts)}
     save_checkpoint(out, {key: value for key, value in kept.items() if key != "training"})
     print(f"{out}: {kept['made']}")

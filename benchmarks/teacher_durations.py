@@ -7,10 +7,10 @@ FastSpeech has no engine that knows when a phoneme begins: Ren et al. 2019, sect
 attention heads over the text they choose the most diagonal one, that with the largest focus rate
 F = mean over steps of the largest weight, and a phoneme lasts for as many steps as have it as their
 arg-max. The teacher is that of 8.4 to 8.6, with guided attention (Tachibana et al. 2018), a
-step of so many frames; what it is told is the text and the mels of the phrases alone. Then two
-voices of the recipe `text-to-speech` learn, one from each durations, in the same order from the
-same weights. Durations are compared with the engine's on phrases of new words, and a listener says
-which of the 35 keywords it recognizes, none of which is in a training phrase.
+step of so many frames; it gets the text and the mels of the phrases alone. Then two voices of the
+recipe `text-to-speech` are trained, one on each kind of durations, in the same order and from the
+same weights. Durations are compared with the engine's on phrases of new words, and a listener
+recognizes the 35 keywords, none of which is in a training phrase.
 About five CPU minutes a seed, and the first time two for the listener.
 """
 

@@ -5,7 +5,7 @@
     python benchmarks/transfer.py --adapt                   and self-training on its recordings
     python benchmarks/transfer.py --choose                  everything but that test
 
-Training hears synthetic voices alone.
+Training uses synthetic voices alone.
 The test is free_spoken_digits in FOLDER: 2,000 recordings at 8 kHz. Nothing was chosen on it:
 model, augmentation and their numbers were chosen with `--choose`, on held-out synthetic voices and
 on the 158 digits of speech_commands_excerpt, other people, brought down to 8 kHz.

@@ -66,7 +66,8 @@ def new_student(grading: Grading, check: Check) -> Iterator[Callable]:
     with ExitStack() as stack:
 
         def open_one(seed: int | None = None, *, trains: bool = False) -> Any:
-            session, program = run.session(check.assignment), student_program(run, check, seed)
+            session = run.session(check.assignment)
+            program = student_program(run, check, seed)
             opened = session.check(program, seconds=check.timeout, trains=trains)
             return stack.enter_context(opened)
 

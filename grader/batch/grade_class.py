@@ -6,7 +6,7 @@ the same submission, checks, secret seed and tier.
 
 import sys
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from pathlib import Path
@@ -38,6 +38,7 @@ from grader.reports.course_rules import CourseRules, read_rules
 from kws.errors import UsageError
 
 WALL, WALL_RETRAIN = 900.0, 7200.0  # seconds for one student's submission
+Answered = tuple[StudentSubmission, dict[str, Any]]  # and the evaluator's answer
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -130,17 +131,10 @@ def grade_class(
         before = {**there_already, **store.remembered()} if settings.again else there_already
         jobs = [_job(submission, settings, number, store) for submission in attempts]
         progress = _Progress(total=len(there), show=show)
-        left = Counter(one.student for one in attempts)
-        answered: dict[str, list[tuple[StudentSubmission, dict[str, Any]]]] = defaultdict(list)
         graded: list[GradedSubmission] = []
         unread: list[tuple[StudentSubmission, str]] = []
         try:
-            for at, answer in workers.run(jobs):
-                answers = answered[attempts[at].student]
-                answers.append((attempts[at], answer))
-                left[attempts[at].student] -= 1
-                if left[attempts[at].student]:
-                    continue
+            for answers in _by_student(attempts, workers.run(jobs)):
                 new = list(_graded(answers, store, rules, settings.again))
                 graded += new
                 if not new:
@@ -166,6 +160,7 @@ def grade_class(
             graded, lambda *key: settings.deadline or rules.deadline(*key), similar
         )
         named = {student.id: student.name for student in roster or ()}  # also who is in a group
+        shown_names = {one.student: named.get(one.student) or one.name for one in there}
         handled = {one.key for one in graded}
         earlier = {key: words for key, words in store.remarks().items() if key not in handled}
         when = store.about()["when"]
@@ -176,9 +171,7 @@ def grade_class(
         files = store.finish(
             {**earlier, **new_remarks},
             missing={student.id: student.name for student in missing},
-            names={
-                one.student: name for one in there if (name := named.get(one.student) or one.name)
-            },
+            names={student: name for student, name in shown_names.items() if name},
             sources={one.student: one.entry.files[0][1].name for one in own if one.entry.files},
             columns={**store.about()["columns"], **columns},
             unread={
@@ -216,6 +209,20 @@ def grade_class(
         files=files,
         notes=notes,
     )
+
+
+def _by_student(
+    attempts: Sequence[StudentSubmission], answered: Iterable[tuple[int, dict[str, Any]]]
+) -> Iterator[list[Answered]]:
+    """The attempts of a student with their answers, once the last of them has come."""
+    left = Counter(one.student for one in attempts)
+    found: dict[str, list[Answered]] = defaultdict(list)
+    for at, answer in answered:
+        student = attempts[at].student
+        found[student].append((attempts[at], answer))
+        left[student] -= 1
+        if not left[student]:
+            yield found[student]
 
 
 def nothing_found(submission: StudentSubmission) -> str:
@@ -256,7 +263,7 @@ def attempts_of(submission: StudentSubmission, *, best: bool) -> list[StudentSub
 
 
 def _graded(
-    answers: Sequence[tuple[StudentSubmission, dict[str, Any]]],
+    answers: Sequence[Answered],
     store: Store,
     rules: CourseRules,
     again: bool,

@@ -90,7 +90,8 @@ def by_id(grades: Mapping[tuple[str, str], Grade]) -> dict[str, dict[str, Grade]
 class PlatformTable:
     def __init__(self, path: Path):
         rows = [row for _, row in read_rows(path)]
-        self.path, self.titles = path, rows[0] if rows else []
+        self.path = path
+        self.titles = rows[0] if rows else []
         self.head = columns_of(self.titles)
         self.rows = rows[1:]
         self.is_canvas, self.is_moodle = CANVAS_ID in self.head, MOODLE_ID in self.head

@@ -65,7 +65,8 @@ def speakers(names: dict[str, Any], seed: int) -> float:
 
 def conformers(names: dict[str, Any], seed: int) -> float:
     torch.manual_seed(seed)
-    model, best = names["SpeakerConformer"](40, len(names["data"].speakers)), names["Best"]()
+    model = names["SpeakerConformer"](40, len(names["data"].speakers))
+    best = names["Best"]()
     names["fit"](model, **names["recipe"](), seed=seed, best=best)
     best.restore(model)
     mels, labels = speech.speak(f"targets {seed}")

@@ -124,13 +124,17 @@ def select_pieces(
     owned |= {name for n in changing for name in set_by(found[n].node)}
     changing = {n for n in changing if _may_change(found[n], owned, reached, cheap)}
     # Report only what an answer uses: plots and prints are left out silently.
-    notes = [
-        f"{each.where}, line {each.statement.line} was left out, and what it does to `{name}` with "
-        f"it: it sets the name of a function, or changes what is not yours"
-        for n, each in enumerate(found)
-        if not each.names and n not in changing and n not in outdated
-        for name in [name for name in each.changes if name in owned and name in reached][:1]
-    ]
+    notes = []
+    for n, each in enumerate(found):
+        if each.names or n in changing or n in outdated:
+            continue
+        missed = [name for name in each.changes if name in owned and name in reached]
+        if missed:
+            notes.append(
+                f"{each.where}, line {each.statement.line} was left out, and what it does to "
+                f"`{missed[0]}` with it: it sets the name of a function, or changes what is not "
+                "yours"
+            )
     selection = Selection(notes=[*rivals, *notes])
     postponed = False  # annotations: a statement of its own in a notebook, a flag for all after it
     for n in sorted(plain | changing):

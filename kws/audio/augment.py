@@ -128,7 +128,8 @@ def garble(
     other = torch.randperm(len(waveform), generator=generator).to(waveform.device)
     mine, theirs, way = waveform[rows], waveform[other[rows]], way[rows]
     way = torch.where((way == 3) & (labels[rows] == labels[other[rows]]), 2, way)
-    middles, place = _middle(waveform), torch.arange(waveform.shape[1], device=waveform.device)
+    place = torch.arange(waveform.shape[1], device=waveform.device)
+    middles = _middle(waveform)
     middle = middles[rows]
     early = place < middle[:, None]
     source = place + (middles[other[rows]] - middle)[:, None]

@@ -61,7 +61,8 @@ def dataset_normalizer(
     for mel, valid in batches:
         frames = (mel.flatten(0, 1) if valid is None else mel[valid]).double()
         count += len(frames)
-        total, squares = total + frames.sum(0).cpu(), squares + frames.square().sum(0).cpu()
+        total = total + frames.sum(0).cpu()
+        squares = squares + frames.square().sum(0).cpu()
     mean = total / count
     std = (squares / count - mean.square()).clamp(min=1e-6).sqrt()
     return Normalizer(kind="dataset", mean=mean.float(), std=std.float())

@@ -109,7 +109,8 @@ def evaluate_stream(
     from kws.inference.torch_stream import TorchStream
     from kws.training.checkpoint import load_model
 
-    data, settings, spent = require_data(data), parse_trigger(trigger), ListeningTime()
+    data, settings = require_data(data), parse_trigger(trigger)
+    spent = ListeningTime()
     trained = load_model(run, choose_device(device))
     model, recordings, spoken = TorchStream(trained), [], None
     if speech:

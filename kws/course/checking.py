@@ -112,7 +112,8 @@ def check(check_id: str, title: str) -> Iterator[None]:
 
 def _recognize(check_id: str) -> tuple[str, str]:
     """The question for the results that a check by hand compared."""
-    golden, results = find_golden(check_id), [value for _, value in compared[check_id]]
+    golden = find_golden(check_id)
+    results = [value for _, value in compared[check_id]]
     if golden is None or not golden.expected:
         return "", ""
     question = golden.question(results)

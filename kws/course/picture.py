@@ -57,8 +57,9 @@ class Picture:
             return
         added = [cell.endswith(" +") for cell in row]
         height = 0.14 + LINE * max(cell.count("//") + 1 for cell in row)
-        top = self.y - (0 if number == 0 else GAP if self.gap is None else self.gap / 3)
-        top -= 0.12 * any(added)
+        top = self.y - 0.12 * any(added)
+        if number > 0:
+            top -= GAP if self.gap is None else self.gap / 3
         starts = {}
         for column, (cell, x, (_, width)) in enumerate(zip(row, centers, places, strict=True)):
             if not cell or cell[0] in "<>":
@@ -143,7 +144,8 @@ class Picture:
         """From the side of a box to that of another; on the left within a column."""
         one, other = self.boxes[row, column], self.boxes[to_row, to_column]
         side = int(to_column > column)  # 0 is left, 1 is right
-        start, end = (one[side], sum(one[2:]) / 2), (other[column > to_column], sum(other[2:]) / 2)
+        start = (one[side], sum(one[2:]) / 2)
+        end = (other[column > to_column], sum(other[2:]) / 2)
         props = {"color": ORANGE, "linestyle": "--", "linewidth": 1.5} if kind == "dashed" else {}
         props |= {"connectionstyle": "arc3,rad=-0.6"} if column == to_column else {}
         self._arrow(start, end, **props)

@@ -67,10 +67,10 @@ class CtcPrefixScorer:
             own, silence = self.log_p[:, symbol], self.log_p[:, BLANK]
             rows = torch.full((2, len(own)), -math.inf, dtype=own.dtype)
             ends, rests = -math.inf, -math.inf
-            for t, (enters, say, rest) in enumerate(
-                zip(came.tolist(), own.tolist(), silence.tolist(), strict=True)
-            ):
-                ends, rests = _log_add(ends, enters) + say, _log_add(ends, rests) + rest
+            frames = zip(came.tolist(), own.tolist(), silence.tolist(), strict=True)
+            for t, (enters, p_symbol, p_blank) in enumerate(frames):
+                rests = _log_add(ends, rests) + p_blank  # `ends` is still that of the frame before
+                ends = _log_add(ends, enters) + p_symbol
                 rows[0, t], rows[1, t] = ends, rests
             self._rows[text] = rows
         return self._rows[text]

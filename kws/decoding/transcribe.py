@@ -55,12 +55,11 @@ def transcribe(
     if decodes(model) and (width > 1 or ctc_weight):
         return [_search_beam(model, mel, alphabet, width, ctc_weight, longest) for mel in mels]
     written = [""] * len(mels)
+    search = _search_greedily if decodes(model) else best_paths
     order = sorted(range(len(mels)), key=lambda row: (-len(mels[row]), row))
     for at in range(0, len(order), BATCH):
         rows = order[at : at + BATCH]
-        found = (_search_greedily if decodes(model) else best_paths)(
-            model, [mels[r] for r in rows], longest
-        )
+        found = search(model, [mels[row] for row in rows], longest)
         for row, symbols in zip(rows, found, strict=True):
             written[row] = alphabet.decode(symbols)
     return written
@@ -114,7 +113,6 @@ def _search_beam(
     longest: int,
 ) -> str:
     memory, _ = model.encode(mel[None].to(device_of(model)))
-
     logits = _step(model, memory)
 
     def step(symbols: Tensor) -> Tensor:

@@ -71,7 +71,8 @@ def panels(
     pictures = []
     for index in sorted(chosen):
         values = layers[index].values[0]  # (H, Q, K)
-        mean, name = values.mean(dim=0), f"layer {index + 1}, mean of {len(values)} heads"
+        mean = values.mean(dim=0)
+        name = f"layer {index + 1}, mean of {len(values)} heads"
         if not isinstance(model, KeywordTransformer):
             pictures.append(Panel(name=name, values=mean, ylabel="query (s)", height=seconds))
             continue

@@ -110,25 +110,27 @@ class Steps:
     """Frames in, posteriors of a model with state out, of a step every `hop` frames or less."""
 
     def __init__(self, model: StreamModel, hop: int):
-        self.model, self.every = model, max(1, hop // model.step_frames)
+        self.model = model
+        self.every = max(1, hop // model.step_frames)  # steps from one posterior to the next
         self.held = np.empty((0, model.num_features), np.float32)
         self.done = 0  # steps
         self.state = model.start()
 
     def push(self, frames: Float[np.ndarray, "T F"]) -> Found:
         """The steps that `frames` completes; those of the first second are not given."""
-        self.held, size = np.concatenate([self.held, frames]), self.model.step_frames
+        self.held = np.concatenate([self.held, frames])
+        size = self.model.step_frames
         if len(self.held) < size:
             return []
         used = len(self.held) // size * size
         rows, self.state = self.model.step(self.held[:used], self.state)
-        self.held, first = self.held[used:].copy(), self.done + 1
-        self.done += len(rows)
-        return [
-            (number * size - 1, row)
-            for number, row in enumerate(rows, first)
-            if number % self.every == 0 and number >= WINDOW_FRAMES // size
-        ]
+        self.held = self.held[used:].copy()
+        found: Found = []
+        for row in rows:
+            self.done += 1
+            if self.done % self.every == 0 and self.done >= WINDOW_FRAMES // size:
+                found.append((self.done * size - 1, row))
+        return found
 
 
 @dataclass
@@ -209,7 +211,8 @@ def listen(
     for seconds, row in posteriors(
         model, blocks, hop_ms=trigger.hop_ms, then_silence=True, newest=newest, spent=spent
     ):
-        event, spent.highest = detector.push(seconds, row.tolist()), detector.highest
+        event = detector.push(seconds, row.tolist())
+        spent.highest = detector.highest
         if event is not None:
             yield event
 

@@ -85,7 +85,7 @@ def check_csv(
             f"{path}: the first line of a {layout.name} is {wanted!r}, not {found!r}: correct it"
         )
     _check_rows(path, layout, table[1:], labels, None if names is None else set(names))
-    return {name: label for name, label in table[1:]}
+    return dict(table[1:])
 
 
 def _check_bytes(path: Path) -> None:

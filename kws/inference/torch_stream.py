@@ -47,7 +47,8 @@ class TorchStream:
         self.trained, self.labels = trained, trained.labels
         self.device = next((each.device for each in trained.model.parameters()), "cpu")
         self.num_features = trained.recipe.features.num_features
-        self.steps, self.step_frames, model = None, 0, without_parts(trained.model.eval())
+        self.steps, self.step_frames = None, 0
+        model = without_parts(trained.model.eval())
         if isinstance(model, CausalModel) and trained.normalizer.kind != "utterance":
             self.steps = StepModel(*split_head(trained.model), trained.normalizer)
             self.step_frames = model.step_frames

@@ -153,7 +153,8 @@ def export_waveform_step(model: nn.Module, features: Features, out: str | Path) 
     graph = StepFromWaveform(model, features).cpu().eval()
     state, frames = graph.body.start(), graph.body.step_frames
     size = (MARGIN + frames - 1) * HOP + WINDOW // 2  # up to the end of the last window
-    waveform, examples = example_waveforms()[3], [(example_waveforms()[:1, :size], *state)]
+    waveform = example_waveforms()[3]
+    examples = [(example_waveforms()[:1, :size], *state)]
     for start in range(0, len(waveform) - size, frames * HOP):
         with torch.inference_mode():
             _, _, _, *after = graph(*examples[-1])

@@ -148,7 +148,8 @@ def described(name: str, data: bytes) -> dict[str, str | int]:
 @torch.no_grad()
 def example_clips(model: nn.Module, labels: Sequence[str], features: Features) -> dict[str, bytes]:
     """The best test clip of up to `MOST_EXAMPLES` labels and of one other word, as wav."""
-    listing, clips = read_listing(spare_corpus()), defaultdict[str, list[Path]](list)
+    listing = read_listing(spare_corpus())
+    clips: dict[str, list[Path]] = defaultdict(list)
     for name, split in zip(listing.names, listing.splits, strict=True):
         if split == "testing":
             clips[name.partition("/")[0]].append(listing.root / name)

@@ -32,23 +32,8 @@ WINDOW, HOP, FFT, PREEMPHASIS = 400, 160, 512, 0.97
 
 
 @dataclass(frozen=True, kw_only=True)
-class Wav2Vec2Config:
-    """Settings of `Wav2Vec2`; the defaults are those of the published base model."""
-
-    num_features: Size = 1  # samples are features of size one
-    num_classes: Size = 12
-    d_model: Size = 768
-    num_heads: Size = 12
-    num_layers: Layers = 12
-    d_ff: Size = 3072
-    d_front: Size = 512  # channels of the convolutions that read the waveform
-    dropout: Finite = 0.1
-    freeze_front: bool = True  # these convolutions keep their weights, as is usual
-
-
-@dataclass(frozen=True, kw_only=True)
-class AstConfig:
-    """Settings of `Ast`; the defaults are those of the published base model."""
+class PretrainedConfig:
+    """Settings that both models have; the defaults are those of the published base models."""
 
     num_features: Size = 1  # samples are features of size one
     num_classes: Size = 12
@@ -59,6 +44,20 @@ class AstConfig:
     dropout: Finite = 0.0
 
 
+@dataclass(frozen=True, kw_only=True)
+class Wav2Vec2Config(PretrainedConfig):
+    """Settings of `Wav2Vec2`."""
+
+    d_front: Size = 512  # channels of the convolutions that read the waveform
+    dropout: Finite = 0.1
+    freeze_front: bool = True  # these convolutions keep their weights, as is usual
+
+
+@dataclass(frozen=True, kw_only=True)
+class AstConfig(PretrainedConfig):
+    """Settings of `Ast`."""
+
+
 ENCODER_SIZES = {  # what transformers calls them -> what they are called here
     "hidden_size": "d_model",
     "num_attention_heads": "num_heads",
@@ -67,7 +66,7 @@ ENCODER_SIZES = {  # what transformers calls them -> what they are called here
 }
 
 
-def encoder_sizes(config: Wav2Vec2Config | AstConfig) -> dict[str, int]:
+def encoder_sizes(config: PretrainedConfig) -> dict[str, int]:
     """The sizes of the Transformer, by their names in transformers."""
     return {theirs: getattr(config, ours) for theirs, ours in ENCODER_SIZES.items()}
 

@@ -145,7 +145,8 @@ def run_checks(
         if cell is not None:
             broken.append(RaisedCell(name=names[cell], text=text, where=event["where"]))
 
-    limit = seconds if seconds is not None else SECONDS_WHOLE if whole else SECONDS
+    usual = SECONDS_WHOLE if whole else SECONDS
+    limit = usual if seconds is None else seconds
     try:
         with kernel or start_kernel() as kernel:
             ended = run_cells(kernel, job, limit, handle)

@@ -165,7 +165,8 @@ def read_checkpoint(path: str | Path) -> dict[str, Any]:
     """Read a checkpoint to the CPU, checksums verified; UsageError for what is not one of ours."""
     path = Path(path)
     if not path.is_file():
-        raise UsageError(f"{path}: no such checkpoint{near_run(path)}: correct it or run kws train")
+        near = near_run(path) or did_you_mean(path.name, SHIPPED)
+        raise UsageError(f"{path}: no such checkpoint{near}: correct it or run kws train")
     data = io.BytesIO(path.read_bytes())  # so that every OSError below is the content's fault
     cure = "copy it again, or train again"
     try:
@@ -256,14 +257,35 @@ class Trained:
         return self.recipe.data.task
 
     def features(self, waveform: Float[Tensor, "B N"]) -> Float[Tensor, "B T F"]:
-        """What the model reads of a batch of keyword clips, 16 kHz: features, normalized."""
+        """What the model reads of a batch of keyword clips, 16 kHz: features, normalized.
+
+        A model that was trained on clips of a second (N = 16,000) reads other lengths, too, but
+        nothing says how well. UsageError for another type or number of axes.
+        """
+        is_tensor = isinstance(waveform, Tensor)
+        if not is_tensor or (waveform.ndim, waveform.dtype) != (2, torch.float32):
+            given = (
+                f"{waveform.dtype} of {waveform.ndim} axes"
+                if is_tensor
+                else type(waveform).__name__
+            )
+            raise UsageError(
+                f"waveforms are a torch.float32 tensor (B, N) of samples in -1 … 1, not {given}: "
+                "convert them, or read files by kws.audio.recordings.read_audio"
+            )
         return self.normalizer(compute_features(self.recipe.features, waveform))
 
     @torch.inference_mode()
     def logits(
         self, features: Float[Tensor, "B T F"], valid: Bool[Tensor, "B T"] | None = None
     ) -> Float[Tensor, "B C"]:
-        """Logits for features that are normalized already."""
+        """Logits of what `features` returns; UsageError for features of another shape."""
+        width = self.recipe.features.num_features
+        if features.ndim != 3 or features.shape[2] != width:
+            shape = [*features.shape]
+            raise UsageError(
+                f"features are (B, T, {width}) here, as .features returns, not {shape}"
+            )
         return self.model(features, valid)
 
     @torch.inference_mode()

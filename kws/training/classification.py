@@ -121,7 +121,8 @@ def classification_objective(
     labels = train.label_names
     counts_as = torch.arange(len(labels))
     if recipe.data.other_words == "separate" and isinstance(train, ClipSplit):
-        train, counts_as = split_other_words(train), labels_of_parts(get_protocol(train.protocol))
+        counts_as = labels_of_parts(get_protocol(train.protocol))
+        train = split_other_words(train)
     data = fingerprint(train)
     with fresh_weights(recipe):
         model = new_model(recipe, len(labels))

@@ -181,7 +181,8 @@ def begin(
     contains a run and `resume` is False, or the run of another recipe or of other data; a batch
     cannot be divided between the processes.
     """
-    out, team, recipe = Path(out), team or Team(device=objective.device), objective.recipe
+    out, recipe = Path(out), objective.recipe
+    team = team or Team(device=objective.device)
     model = objective.model.train()
     run = TrainingRun(
         objective=objective,

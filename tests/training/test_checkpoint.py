@@ -74,6 +74,20 @@ def test_what_was_saved_is_loaded(tmp_path):
         )
 
 
+@pytest.mark.no_shapes
+def test_what_is_neither_waveforms_nor_features_is_told_what_they_are():
+    for wrong, given in (
+        (torch.zeros(800), "torch.float32 of 1 axes"),
+        (torch.zeros(1, 800, dtype=torch.int16), "torch.int16 of 2 axes"),
+        ([[0.0] * 800], "not list"),
+    ):
+        with pytest.raises(UsageError, match=rf"float32 tensor \(B, N\).*{given}: convert them"):
+            trained().features(wrong)
+    for wrong in (torch.zeros(7, 13), torch.zeros(2, 7, 40)):
+        with pytest.raises(UsageError, match=r"features are \(B, T, 13\) here"):
+            trained().logits(wrong)
+
+
 def test_of_a_last_checkpoint_the_averaged_weights_are_used(tmp_path):
     ours, average = trained(), trained()
     state = state_of(ours) | {"training": {"averaged": average.model.state_dict()}}

@@ -53,9 +53,10 @@ def load_within(
     """
     new = model.state_dict()
     loaded = load_weights(model, weights)
+    given = weights if set(weights) == set(new) else unwrapped(weights)
     changed = [
         tensor.numel()
-        for name, tensor in (weights if set(weights) == set(new) else unwrapped(weights)).items()
+        for name, tensor in given.items()
         if name not in new or not torch.equal(new[name].to(tensor.dtype), tensor)
     ]
     numbers = sum(changed) + max(0, len(code) - CODE)
