@@ -1,4 +1,4 @@
-"""How many words the listener hears in noise that was fitted to it.
+"""How many words the listener recognizes in noise that was fitted to it.
 
     python benchmarks/fitted_mels.py [--steps 25] [--seed 0]
 
@@ -37,7 +37,7 @@ def main() -> None:
     before = QUIET + DEVIATION * noise
     after = fitted(judge, before, options.steps)
     rows = {"noise": recognized(judge, before), "fitted noise": recognized(judge, after)}
-    print_table(["mels", "heard as asked"], [[name, str(found)] for name, found in rows.items()])
+    print_table(["mels", "recognized"], [[name, str(found)] for name, found in rows.items()])
     shares = {name: found.value for name, found in rows.items()}
     moved = (after - before).abs().mean().item()  # nepers of power
     seconds = time.process_time() - start
@@ -58,7 +58,7 @@ def fitted(judge: Trained, mel: Tensor, steps: int) -> Tensor:
 
 
 def recognized(judge: Trained, mel: Tensor) -> Proportion:
-    """How many mels are heard as their words."""
+    """How many mels are recognized as their words."""
     right = sum(map(str.__eq__, recognize_mels(judge, mel), V2_WORDS))
     return Proportion(correct=right, n=len(V2_WORDS))
 

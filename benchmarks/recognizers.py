@@ -6,9 +6,9 @@ Three trainings with the recipe `speech-to-text`, about ten CPU minutes; with `-
 are done are found again after an interruption. First both models take steps by turns: the median
 of a step's CPU time is their pace, so that whatever else the machine does falls on both alike. CPU
 seconds of the table are steps times pace; the second GRU gets as many as the Transformer took.
-Both models hear through the same convolutions, have CTC on their memory and spell by attention;
+Both models begin with the same convolutions, have CTC on their memory and write by attention;
 between them lie a Transformer's layers, or a bidirectional GRU and a GRU that writes, with as many
-parameters. Measured on the testing voices, which no training heard; the interval draws utterances
+parameters. Measured on the testing voices, which are in no training; the interval draws utterances
 again (bootstrap).
 """
 

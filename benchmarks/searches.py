@@ -3,7 +3,7 @@
     python benchmarks/searches.py [--steps 800] [--seeds 1] [--keep FOLDER]
 
 Each seed is a training with the recipe `speech-to-text`, two to three CPU minutes, whose texts of
-the testing voices, which no training heard, are searched in three ways. Errors are summed over the
+the testing voices, which are in no training, are searched in three ways. Errors are summed over the
 seeds, each of which has the same texts; the word error rate is a mean over seeds, ± their s.d. With
 `--keep`, seeds that are done are found again after an interruption.
 """

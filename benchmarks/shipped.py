@@ -1,4 +1,4 @@
-"""How well the model that comes with kws hears people, and its card.
+"""How well the model that comes with kws recognizes the words of people, and its card.
 
     python benchmarks/shipped.py RECORDINGS [--card]
 

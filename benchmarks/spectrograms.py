@@ -43,7 +43,7 @@ def power(waveform: np.ndarray) -> np.ndarray:
 
 
 def measures(waveform: np.ndarray) -> dict[str, float]:
-    """What tells a clip apart: peak in dBFS, length of the word in s, and ratios in dB."""
+    """What distinguishes a clip: peak in dBFS, length of the word in s, and ratios in dB."""
     spectrum = power(waveform) + 1e-9
     level = 10 * np.log10(spectrum.sum(1))
     loud, quiet = np.percentile(level, (97, 8))

@@ -1,4 +1,4 @@
-"""How well a model hears words in hours of audio: misses and false alarms on unseen voices.
+"""How well a model detects words in hours of audio: misses and false alarms on unseen voices.
 
     python benchmarks/streams.py                    # trains `keywords` on 200 embedded voices first
     python benchmarks/streams.py RUN --data FOLDER  # a run, on streams of FOLDER's clips

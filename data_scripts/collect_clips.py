@@ -8,7 +8,7 @@ channel are written to OUT/<word>, as FLAC. Left out are
 
     speakers of the official test, by the hash of their name (`kws.data.split_rule`)
     a third of the others: those for whom SHA-256 of "holdout:" and the name is a multiple of 3;
-        whoever wants to test on people whom no model here has heard takes them
+        whoever wants to test on people who are in no training here takes them
     samples that are in RECORDINGS or in another clip, and files that are not such clips
     of each word more than --most, in the order of the SHA-256 of their names
 

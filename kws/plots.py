@@ -312,7 +312,7 @@ def attention(
     seconds = mel.shape[0] / frames_per_second
     rows = 1 + len(panels)
     figure, axes = new_figure(rows, 1, height=1.2 + 1.9 * rows, title=title, sharex=True)
-    spectrogram = {"frames_per_second": frames_per_second, "bands": bands, "label": "what it heard"}
+    spectrogram = {"frames_per_second": frames_per_second, "bands": bands, "label": "input"}
     draw_spectrogram(axes[0, 0], mel, **spectrogram)
     for below, panel in zip(axes[1:, 0], panels, strict=True):
         values = 100 * panel.values.detach().float().cpu().numpy()

@@ -3,7 +3,7 @@
 An answer is the student's own work if it is made of the public names of Python, torch, numpy and
 the course's package. It calls nothing private to a library, runs no text as code, looks into no
 frame, and reads no file; and it does not call what answers its task by itself, by whatever name:
-`refusal` tells from a dotted name, `watch_calls` from Python's calls and torch's operators.
+`refusal` decides by a dotted name, `watch_calls` by Python's calls and torch's operators.
 """
 
 import sys

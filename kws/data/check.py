@@ -1,14 +1,14 @@
 """What is in a folder of data, counted and read to the last file: the words of `kws data check`."""
 
-import re
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import Any, Literal
 
 from kws.data.clips import ClipSplit
 from kws.data.frames import FrameSplit
 from kws.data.listing import Listing, audio_files, has_word_folders, read_listing, require_folder
+from kws.data.own_words import speaker_of
 from kws.data.packed import pack_clips
 from kws.data.protocols import SPLITS, get_protocol
 from kws.data.speaker_layout import METADATA
@@ -135,8 +135,8 @@ def note(text: str) -> str:
 def _shared_speakers(listing: Listing) -> list[str]:
     splits = defaultdict(set)
     for name, split in zip(listing.names, listing.splits, strict=True):
-        if found := re.fullmatch(r"(.+)_nohash_.*", PurePosixPath(name).name):
-            splits[found[1]].add(split)
+        if speaker := speaker_of(name):
+            splits[speaker].add(split)
     shared = sorted(speaker for speaker, where in splits.items() if len(where) > 1)
     if not shared:
         return []

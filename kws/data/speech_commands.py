@@ -7,7 +7,7 @@ Silence. In training it is a crop of the background recordings at a volume drawn
 digital zeros for every fifth clip. In validation and testing it is either convention: "noise",
 crops at full volume, as in the official test archives, or "zeros", as in TensorFlow's pipeline.
 Each split has its own part of every background recording (the first 80 %, the next 10 %, the last
-10 %), so that no test silence was heard in training.
+10 %), so that no test silence is in the training data.
 
 Shape letters: M samples of noise   n clips
 """

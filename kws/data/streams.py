@@ -172,7 +172,8 @@ def _place(
 def _deck(rng: random.Random, names: list[str], drawn: Counter[str]) -> Iterator[str]:
     """All names in a random order, those first that were drawn least often, then all again."""
     while True:
-        for name in sorted(rng.sample(names, len(names)), key=drawn.copy().__getitem__):
+        before = dict(drawn)
+        for name in sorted(rng.sample(names, len(names)), key=lambda name: before.get(name, 0)):
             drawn[name] += 1
             yield name
 

@@ -3,8 +3,8 @@
     write_page("page", model, labels, features)
 
 Any web server can serve the folder; `serve` does on this machine. The page's own files are in
-`kws/web`: they read `page.json`, which says what the model is called, knows and needs. Nothing is
-asked of another host, and a service worker keeps all files for use without a network.
+`kws/web`: they read `page.json`, which has the name of the model, its words and what it needs.
+Nothing is requested from another host, and a service worker keeps all files for use offline.
 """
 
 import gzip

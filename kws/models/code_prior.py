@@ -1,8 +1,8 @@
 """A language model of codes: given a word and the codes so far, how probable is each next one?
 
 Source: the prior of Dhariwal et al. 2020, "Jukebox", section 4
-(https://arxiv.org/abs/2005.00341): an autoregressive Transformer whose first input says what is
-wanted (there artist and genre, here a word). Pre-norm layers; Vaswani et al. 2017, section 3.1.
+(https://arxiv.org/abs/2005.00341): an autoregressive Transformer whose first input names what
+is wanted (there artist and genre, here a word). Pre-norm layers; Vaswani et al. 2017, section 3.1.
 
 Shape letters: B batch   t codes so far   L codes of a clip   K codes   D model width
 """

@@ -112,7 +112,8 @@ def fastspeech_loss(
     mel: Float[Tensor, "B T F"],
 ) -> Float[Tensor, ""]:
     """The sum of both `fastspeech_errors`."""
-    return sum(fastspeech_errors(model, phonemes, valid, durations, mel), mel.new_zeros(()))
+    error, durations_error = fastspeech_errors(model, phonemes, valid, durations, mel)
+    return error + durations_error
 
 
 def pad_phonemes(

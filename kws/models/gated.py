@@ -1,15 +1,15 @@
 """A separate network for silence and unknown, before one that only distinguishes words.
 
-Proposed, not tried, in the report on the Kaggle challenge. Two CRNNs that share nothing hear the
-same clip: the gate tells silence, other words and commands apart, the second which command it is,
-if it is one. By the rule of products
+Proposed, not tried, in the report on the Kaggle challenge. Two CRNNs that share nothing have the
+same input: the gate distinguishes silence, other words and commands, the second one the commands.
+By the rule of products
 
     ln p(silence) = ln gate(silence)          ln p(word) = ln gate(command) + ln words(word)
 
 so the outputs are logarithms of probabilities, and one cross-entropy over all labels is the sum of
-the two networks' own: a clip that is not a command teaches the second nothing. They are trained in
-one run (only a clipped gradient is scaled for both at once), and a doubtful gate leaves the answer
-open where a gate that decides first would not.
+the two networks' own: a clip that is not a command gives the second no gradient. They are
+trained in one run (only a clipped gradient is scaled for both at once), and a doubtful gate leaves
+the answer open where a gate that decides first would not.
 
 Shape letters: B batch   T frames   F features of a frame   G labels of the gate   W words
 """

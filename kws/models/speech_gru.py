@@ -42,7 +42,7 @@ class SpeechGru(nn.Module):
     """(mel, valid, symbols) -> logits of the next symbol at each place, and of CTC in each frame.
 
     The same calls as `SpeechTransformer`. The decoder reads the whole text at once in training, as
-    a Transformer does: its GRU sees the symbols alone, and attention comes behind it.
+    a Transformer does: its GRU reads the symbols alone, and attention follows it.
     """
 
     def __init__(self, config: SpeechGruConfig):

@@ -119,8 +119,8 @@ class SpeechTransformerConfig:
 class SpeechTransformer(nn.Module):
     """(mel, valid, symbols) -> logits of the next symbol at each place, and of CTC in each frame.
 
-    `encode` and `decode` are its two halves: a text is written symbol by symbol, and what was heard
-    is encoded once.
+    `encode` and `decode` are its two halves: a text is written symbol by symbol, and the
+    utterance is encoded once.
     """
 
     def __init__(self, config: SpeechTransformerConfig):

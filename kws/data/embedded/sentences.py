@@ -1,6 +1,6 @@
 """Nonsense sentences of 6 to 12 words for speaker recognition; training and test words differ.
 
-Those of "talk" have small words too, and those of Speech Commands: what a listener hears.
+Those of "talk" also have small words and those of Speech Commands, like what people say in a room.
 """
 
 import numpy as np

@@ -5,9 +5,9 @@
     strings.json           how each voice and recording was made
 
 The voices are those of the word corpus (`kws.data.embedded.corpus`), each with its microphone, room
-and noise; neither a speaker nor a voice variant is heard in two splits. `text` is spelled, "seven
-three", and `starts` tells when its words begin, in seconds from the beginning of the file, as the
-engine's own events have it. A seed fixes every byte.
+and noise; neither a speaker nor a voice variant is in two splits. `text` is spelled, "seven
+three"; `starts` has the seconds from the beginning of the file to each of its words, by the
+engine's own events. A seed fixes every byte.
 """
 
 import json
