@@ -4,12 +4,14 @@
 
 Each seed is a training with the recipe `speech-to-text`, two to three CPU minutes, whose texts of
 the testing voices, which are in no training, are searched in three ways. Errors are summed over the
-seeds. With `--keep`, seeds that are done are found again after an interruption.
+seeds, each of which has the same texts; the word error rate is a mean over seeds, ± their s.d. With
+`--keep`, seeds that are done are found again after an interruption.
 """
 
 import argparse
 from functools import partial
 from pathlib import Path
+from statistics import fmean, stdev
 
 import torch
 from recognizers import LONGEST, course_strings, kept, learn
@@ -58,10 +60,16 @@ def main() -> None:
     for name in SEARCHES:
         counts = [each[name] for each in seeds]  # a row a seed
         sums[name] = [sum(column) for column in zip(*counts, strict=True)]
+
+    def rate(name: str) -> str:
+        rates = [100 * sum(each[name][:3]) / each[name][3] for each in seeds]
+        spread = f" ± {stdev(rates):.1f}" if len(rates) > 1 else ""
+        return f"{fmean(rates):.1f}{spread} %"
+
     print(f"{testing.describe()}; {options.seeds} seeds")
     print_table(
         ["search", "WER", "S", "D", "I", "words"],
-        [[name, f"{sum(row[:3]) / row[3]:.1%}", *row] for name, row in sums.items()],
+        [[name, rate(name), *row] for name, row in sums.items()],
     )
     finish({"steps": options.steps, "seeds": seeds, "sums": sums})
 

@@ -16,7 +16,9 @@ About five CPU minutes a seed, and the first time two for the listener.
 
 import argparse
 from dataclasses import replace
+from statistics import fmean, stdev
 from tempfile import TemporaryDirectory
+from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -134,7 +136,27 @@ def main() -> None:
             for row in rows
         ],
     )
+    print(f"mean ± s.d. over {options.seeds} seeds, keywords of n = {len(V2_WORDS)}:")
+    print_table(["durations from", "focus", "given: off", "predicted: off", "%"], summarize(rows))
     print_last({"teacher_steps": options.steps, "voice_steps": options.voice_steps, "rows": rows})
+
+
+def summarize(rows: list[dict[str, Any]]) -> list[list[str]]:
+    """A line for each source of durations: mean ± s.d. over its seeds."""
+    lines = []
+    for name in dict.fromkeys(row["durations"] for row in rows):
+        seeds = [row for row in rows if row["durations"] == name]
+        line = [name]
+        for key, scale in (
+            ("focus_rate", 1),
+            ("given_off", 1),
+            ("predicted_off", 1),
+            ("recognized", 100 / len(V2_WORDS)),
+        ):
+            values = [scale * row[key] for row in seeds]
+            line.append(f"{fmean(values):.2f} ± {stdev(values) if len(values) > 1 else 0:.2f}")
+        lines.append(line)
+    return lines
 
 
 def train_teacher(texts: SpokenTexts, steps: int, seed: int) -> Teacher:

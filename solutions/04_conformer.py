@@ -834,11 +834,11 @@ below.set(xlabel="optimizer step", ylabel="accuracy, crops (%)", ylim=(0, 100))
 _ = above.legend(frameon=False)
 
 # %% [markdown]
-# With this seed and with others, **the finding does not carry over to our model.** Without a
-# normalization our Conformer converges too, only a little later and to a slightly lower accuracy
-# (the two accuracies are printed above, with their intervals). The report's models differ from ours
-# in more than that one line, so its statement is about *its* Conformer: a finding holds under its
-# conditions.
+# With this seed and with others, **our model is not one of those cases.** Without a normalization
+# our Conformer converges too, only a little later and to a slightly lower accuracy (the two
+# accuracies are printed above, with their intervals). That does not contradict the report, which
+# says "from some size on" and not which size, and whose models differ from ours in more than that
+# one line: a finding holds under its conditions.
 #
 # **Think:** what would you have to keep equal, and how many seeds would you need, to write
 # "does not converge without" yourself?

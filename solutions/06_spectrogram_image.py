@@ -347,10 +347,11 @@ _ = figure.colorbar(drawn, label="cosine")
 #
 # ## 6.4 Interpolating position embeddings
 #
-# A pretrained table has the grid of its training. AST starts from the table of an image model, with
-# 24 × 24 places, and needs 12 × 101. If the new axis is shorter, its code **keeps the middle**; if
-# it is longer, its code **interpolates** linearly between neighbors. (You will need it in 6.8,
-# where a model moves to a finer grid.)
+# A pretrained table has the grid of its training. AST starts from the table of an image model (ViT,
+# or DeiT; `benchmarks/ast_weights.py` reads the weights of both), with 24 × 24 places, and needs
+# 12 × 101. If the new axis is shorter, its code **keeps the middle**; if it is longer, its code
+# **interpolates** linearly between neighbors. (You will need it in 6.8, where a model moves to a
+# finer grid.)
 #
 # Each cell is a share of the axis, with a middle. In units of old cells, the middle of the new cell
 # $i$ lies at $(i + \frac12) \cdot \mathrm{old} / \mathrm{new} - \frac12$. Beyond the outermost old
