@@ -67,7 +67,7 @@ def expect_as_ours(trial: Trial, results: Results, seed: int) -> None:
         reason = f"{type(error).__name__}: {error}".partition("\n")[0]
         raise Failure(f"{what}: not of the required form ({reason})") from None
     if large is not None:
-        raise Failure(f"{results[large][0]} is far larger than what is questions for")
+        raise Failure(f"{results[large][0]} is far larger than what is asked for")
 
 
 def with_question(trial: Trial, stopped: Stopped, seed: int) -> Stopped:
