@@ -42,6 +42,7 @@ from kws.data.protocols import SPLITS, Protocol, get_protocol
 from kws.errors import UsageError, did_you_mean
 
 NOISE_SHARE = {"training": (0.0, 0.8), "validation": (0.8, 0.9), "testing": (0.9, 1.0)}
+LONGER = "recordings are longer than 1 s: only their first second is used"
 ZEROS_EVERY = 5  # training silence: one clip in five is digital zeros, as in TensorFlow's pipeline
 
 
@@ -188,7 +189,7 @@ def _notes(listing: Listing, choice: Choice, clips: PackedClips, protocol: Proto
     if unused := sorted(set(protocol.left_out) & set(listing.words)):
         notes.append(f"{protocol.name} leaves {', '.join(unused)} out")
     if cut := int((clips.lengths[choice.rows] > CLIP_SAMPLES).sum()):
-        notes.append(f"{cut} of {len(choice.rows):,} recordings are longer than 1 s and were cut")
+        notes.append(f"{cut} of {len(choice.rows):,} {LONGER}")
     unknown = choice.labels.count(protocol.unknown_label or "")
     wanted = sum(label in protocol.words for label in choice.labels)
     if unknown != (due := unknown_count(protocol, wanted)):
@@ -255,5 +256,5 @@ def load_unlabeled(folder: str | Path, *, resample: bool = False) -> ClipSplit:
         protocol="unlabeled",
         split="testing",
         silence="none",
-        notes=(f"{cut} of {n:,} recordings are longer than 1 s and were cut",) if cut else (),
+        notes=(f"{cut} of {n:,} {LONGER}",) if cut else (),
     )

@@ -72,11 +72,14 @@ class Evaluation:
         return Proportion(correct=int(rows[:, ~none].sum()), n=int(rows.sum()))
 
     def describe(self) -> str:
-        """One line: accuracy, n, interval and conditions; then false accepts."""
+        """One line: accuracy, n, interval and conditions; then the words alone, false accepts."""
         on = f" on {self.on}" if self.on else ""
         line = f"accuracy{on} {self.accuracy.describe(**self.conditions)}"
         if not self.false_accepts.n:
             return line
+        known = torch.tensor([label not in NOT_WORDS for label in self.labels])
+        right, n = int(self.matrix.diag()[known].sum()), int(self.matrix[known].sum())
+        line += f"\naccuracy on the words alone: {Proportion(correct=right, n=n)}"  # may be few
         return f"{line}\nsilence and other words taken for one of the words: {self.false_accepts}"
 
     def as_dict(self) -> dict[str, Any]:

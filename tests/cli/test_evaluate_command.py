@@ -70,15 +70,14 @@ class TestEvaluate:
         assert outcome.code == 0
         others = found["confusion"][:2]
         taken, n = sum(sum(row[2:]) for row in others), sum(map(sum, others))
-        assert lines[-3] == (
+        assert lines[-4] == (
             f"accuracy {share:.1f} % (n={found['n']}, 95 % interval {low:.1f}–{high:.1f}, "
             "protocol embedded-12, test silence: noise)"
         )
-        words = "silence and other words taken for one of the words: "
-        assert lines[-2].startswith(f"{words}{100 * taken / n:.1f} % (n={n}, ")
-        written = [
-            run / name for name in ("evaluation-testing.json", "confusion.png", "recall.png")
-        ]
+        begin = "silence and other words taken for one of the words: "
+        assert lines[-2].startswith(f"{begin}{100 * taken / n:.1f} % (n={n}, ")
+        names = ("evaluation-testing.json", "confusion.png", "recall.png")
+        written = [run / name for name in names]
         assert lines[-1] == f"written: {', '.join(map(str, written))}"
         assert all(path.stat().st_size > 100 for path in written)
 

@@ -223,7 +223,7 @@ def test_cut_clips_missing_unknown_words_and_words_left_out_are_noted(own):
         "\n".join(name_of(w, s) for w in COMMANDS for s in (11, 12))
     )
     assert load_speech_commands(own, "v2-12", "training").notes == (
-        "1 of 88 recordings are longer than 1 s and were cut",
+        "1 of 88 recordings are longer than 1 s: only their first second is used",
     )
     assert "only 0 clips of other words" in load_speech_commands(own, "v2-12", "testing").notes[0]
 
