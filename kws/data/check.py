@@ -66,7 +66,8 @@ def check(
         return _check_speakers(folder)
     if kind == "unlabeled":
         clips = load_unlabeled(folder, resample=resample)
-        return [f"{folder}: {len(clips):,} recordings without labels", *map(note, clips.notes)]
+        notes = [f"note: {text}" for text in clips.notes]
+        return [f"{folder}: {len(clips):,} recordings without labels", *notes]
     rules = get_protocol(protocol)
     listing = read_listing(folder, partial=partial)
     names = ("testing",) if listing.is_test_archive else SPLITS
@@ -80,12 +81,9 @@ def check(
     counts = {split.split: split.counts() for split in splits}
     silence = ", ".join(f"{split.split} {split.silence}" for split in splits)
     notes = dict.fromkeys(f"{split.split}: {text}" for split in splits for text in split.notes)
-    lines = [
-        f"{folder} under {rules.name}",
-        *table(counts),
-        f"silence: {silence}",
-        *map(note, [*notes, *_shared_speakers(listing), *_empty_labels(splits)]),
-    ]
+    notes = [*notes, *_shared_speakers(listing), *_empty_labels(splits)]
+    lines = [f"{folder} under {rules.name}", *table(counts), f"silence: {silence}"]
+    lines += [f"note: {text}" for text in notes]
     if plot is not None:
         from kws import plots  # here: counting needs no matplotlib
 
@@ -126,10 +124,6 @@ def table(columns: Mapping[str, Mapping[str, int]]) -> list[str]:
         + "".join(f"  {cell:>{width}}" for cell, width in zip(row[1:], widths, strict=True))
         for row in rows
     ]
-
-
-def note(text: str) -> str:
-    return f"note: {text}"
 
 
 def _shared_speakers(listing: Listing) -> list[str]:

@@ -41,9 +41,9 @@ class Team:
 
     def any(self, flag: bool) -> bool:
         """Whether `flag` is true in any process."""
-        return (
-            flag if self.world == 1 else bool(self.sum(torch.tensor([flag * 1.0]).to(self.device)))
-        )
+        if self.world == 1:
+            return flag
+        return bool(self.sum(torch.tensor([float(flag)], device=self.device)))
 
     def same(self, figures: dict[str, float]) -> dict[str, float]:
         """The figures of process 0, in every process."""
