@@ -50,6 +50,8 @@ def open_microphone(device: str | None = None) -> Iterator[Microphone]:
             "give a file"
         ) from None
     stream = _stream(sounddevice, device)
+    if round(stream.samplerate) != SAMPLE_RATE:  # torch takes seconds: not when sound comes already
+        importlib.import_module("kws.audio.resampling")
     try:
         stream.start()
         yield stream

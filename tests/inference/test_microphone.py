@@ -106,7 +106,7 @@ def sounddevice(monkeypatch):
             module.opened.append((samplerate, channels, dtype))
 
         def start(self):
-            module.opened.append("started")
+            module.opened.append(("started", "kws.audio.resampling" in sys.modules))
 
         def close(self):
             module.opened.append("closed")
@@ -131,7 +131,11 @@ def test_a_refused_or_missing_microphone_is_told(sounddevice):
         open_microphone().__enter__()
 
 
-def test_a_microphone_has_its_own_rate_where_it_insists_and_is_closed_when_pulled_out(sounddevice):
+def test_a_microphone_has_its_own_rate_where_it_insists_and_is_closed_when_pulled_out(
+    sounddevice, monkeypatch
+):
+    monkeypatch.delitem(sys.modules, "kws.audio.resampling", raising=False)
+
     def refuse(rate, channels):
         if (rate, channels) != (44_100, 2):
             raise sounddevice.PortAudioError("Error opening InputStream: Invalid sample rate")
@@ -139,11 +143,9 @@ def test_a_microphone_has_its_own_rate_where_it_insists_and_is_closed_when_pulle
     sounddevice.refuse = refuse
     with open_microphone() as microphone:
         assert microphone.samplerate == 44_100
-    assert sounddevice.opened == [(44_100, 2, "float32"), "started", "closed"]
-    with (
-        pytest.raises(UsageError, match=r"the microphone stopped \(unplugged\): check it"),
-        open_microphone(),
-    ):
+    assert sounddevice.opened == [(44_100, 2, "float32"), ("started", True), "closed"]
+    stopped = pytest.raises(UsageError, match=r"the microphone stopped \(unplugged\): check it")
+    with stopped, open_microphone():
         raise sounddevice.PortAudioError("unplugged")
     assert sounddevice.opened[-1] == "closed"
 
