@@ -542,8 +542,8 @@ _ = figure.colorbar(image, ax=axes, label="correlation, all frames")
 #
 # $$p = 100 \cdot \frac{\mathrm{sha1}(\text{speaker}) \bmod 2^{27}}{2^{27} - 1}$$
 #
-# and takes the first 10 % for validation and the next 10 % for testing. Of version 0.01, with 30
-# words, that makes 51,088 clips for training and 6,835 for testing.
+# and takes the first 10 % for validation and the next 10 % for testing. In version 0.01, with 30
+# words, 51,088 clips are then for training and 6,835 for testing.
 #
 # **Contract.** `which_split(name)`: a path with any number of folders, or none → "training",
 # "validation" or "testing". The speaker's ID is the part of the name between its last / and the

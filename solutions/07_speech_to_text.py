@@ -391,10 +391,10 @@ _ = axes.legend(frameon=False)
 # The 2-D attention helps the small model by 0.77 points and *hurts* the big one by 0.09; the best
 # figure in the paper is without it. A component that helps a model that is too small may do what a
 # larger model does anyway. The first line alone would have been true, and its conclusion wrong.
-# (The table does not show whether 0.09 points are more than chance. Nor can we say: in a narrow
-# recognizer two modules write 4.0 points more of the strings of digits without a mistake (n = 480,
-# five seeds), with a 95 % interval from 0.2 to 7.9 by itself, and from −2.9 to 11.0 corrected for
-# the number of questions that we asked: `docs/experiments.md`.)
+# (The table does not show whether 0.09 points are more than chance. Our own experiment cannot say
+# whether the modules help: in a narrow recognizer two of them write 4.0 points more of the strings
+# of digits without a mistake (n = 480, five seeds). The 95 % interval is 0.2 to 7.9 by itself, and
+# −2.9 to 11.0 corrected for the number of questions that we asked: `docs/experiments.md`.)
 #
 # </details>
 #
