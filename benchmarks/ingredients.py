@@ -10,13 +10,11 @@ seed 0), and on continuous_speech. Weights are the averaged ones of the end. An 
 """
 
 import argparse
-import statistics
 import tempfile
-from collections.abc import Sequence
 from pathlib import Path
 
 import torch
-from report import cpu_seconds, finish, print_table
+from report import cpu_seconds, finish, mean_and_deviation, print_table
 from shipped import whole
 from shipped_training import gather
 
@@ -72,13 +70,6 @@ def figures(model: TorchStream, streams: Path, speech: Path, trigger: Trigger) -
     assert at.speech is not None
     missed, alarms = at.total.missed.value, at.total.alarms.value
     return [100 * missed, alarms, 100 * best, at.speech.value]
-
-
-def mean_and_deviation(values: Sequence[float]) -> str:
-    """Of one seed, the value alone."""
-    if len(values) == 1:
-        return f"{values[0]:.1f}"
-    return f"{statistics.mean(values):.1f} ± {statistics.stdev(values):.1f}"
 
 
 def main() -> None:

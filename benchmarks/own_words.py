@@ -42,18 +42,7 @@ from kws.training.new_head import embed, head_of
 from kws.training.recipe import load_recipe
 from kws.training.splits import load_splits
 
-ENGLISH: tuple[str, ...] = (
-    "bed",
-    "cat",
-    "happy",
-    "zero",
-    "one",
-    "two",
-    "three",
-    "four",
-    "five",
-    "eight",
-)
+ENGLISH = ("bed", "cat", "happy", "zero", "one", "two", "three", "four", "five", "eight")
 GERMAN = ("ja", "nein", "hoch", "runter", "links", "rechts", "an", "aus", "halt", "los")
 CLIPS = 10  # of a word
 
@@ -188,38 +177,43 @@ def main() -> None:
             corpus = by_speaker(arguments.people, Path(scratch) / "people")
             words = sorted(read_listing(corpus).words)
         elif arguments.english:
-            corpus, words = english(arguments.english, Path(scratch) / "en"), [*ENGLISH]
+            corpus = english(arguments.english, Path(scratch) / "en")
+            words = [str(word) for word in ENGLISH]
         else:
             words = [str(word) for word in GERMAN]
             corpus = make_corpus(
                 Path(scratch) / "de", speakers=100, repetitions=2, words=words, voice="gmw/de"
             )
         for seed in range(arguments.seeds):
-            if arguments.english:
-                words = sorted(random.Random(seed).sample(ENGLISH, 3))
-            data = few(corpus, words, seed, Path(scratch) / f"few-{seed}" / "data")
+            drawn = sorted(random.Random(seed).sample(words, 3)) if arguments.english else words
+            data = few(corpus, drawn, seed, Path(scratch) / f"few-{seed}" / "data")
             bodies = (("from scratch", None), ("--init", arguments.run)) if arguments.run else ()
             for name, init in bodies:
-                found = train(data, words, init, seed, arguments.epochs)
+                found = train(data, drawn, init, seed, arguments.epochs)
                 print(f"seed {seed}, {name}: {found}", flush=True)
                 rows.append({"seed": seed, "init": init is not None, **found.as_dict()})
-            for name, figures in new_heads(data, words).items():
+            for name, figures in new_heads(data, drawn).items():
                 texts = (f"{key} {each}" for key, each in figures.items())
-                print(f"seed {seed}, {' '.join(words)}, {name}: {', '.join(texts)}", flush=True)
-                values = {key: each.as_dict() for key, each in figures.items()}
-                heads.append({"seed": seed, "head": name, **values})
+                print(f"seed {seed}, {' '.join(drawn)}, {name}: {', '.join(texts)}", flush=True)
+                heads.append((seed, name, figures))
     for key in sorted({row["init"] for row in rows}):
         mean = sum(row["accuracy"] for row in rows if row["init"] == key) / arguments.seeds
         print(f"mean, {'--init' if key else 'from scratch'}: {percent(mean)} %")
-    for name in sorted({row["head"] for row in heads}):
+    for head in sorted({name for _, name, _ in heads}):
+        of_head = [figures for _, name, figures in heads if name == head]
         texts = []
-        for key in ("words", "of the words alone", "false accepts"):
-            each = [row[key] for row in heads if row["head"] == name]
-            right = sum(round(one["accuracy"] * one["n"]) for one in each)
-            texts.append(f"{key} {Proportion(correct=right, n=sum(one['n'] for one in each))}")
-        print(f"all seeds together, {name}: {', '.join(texts)}")
+        for key in of_head[0]:
+            correct, n = (
+                sum(getattr(each[key], of) for each in of_head) for of in ("correct", "n")
+            )
+            texts.append(f"{key} {Proportion(correct=correct, n=n)}")
+        print(f"all seeds together, {head}: {', '.join(texts)}")
+    figures_of_heads = [
+        {"seed": seed, "head": name, **{key: each.as_dict() for key, each in figures.items()}}
+        for seed, name, figures in heads
+    ]
     kind = {"benchmark": "own_words", "people": bool(arguments.people or arguments.english)}
-    print(json.dumps({**kind, "rows": rows, "heads": heads}))
+    print(json.dumps({**kind, "rows": rows, "heads": figures_of_heads}))
 
 
 if __name__ == "__main__":

@@ -13,6 +13,7 @@ import platform
 import resource
 from collections.abc import Sequence
 from pathlib import Path
+from statistics import fmean, stdev
 from typing import Any
 
 import torch
@@ -48,6 +49,16 @@ def hardware() -> str:
         f"{_processor()}, {cores()} cores, {platform.system()}, "
         f"torch {torch.__version__} with {threads} thread{'s' * (threads != 1)}, {gpu}"
     )
+
+
+def mean_and_deviation(values: Sequence[float], digits: int = 1) -> str:
+    """The mean ± standard deviation of a figure over seeds; of one seed, the figure alone.
+
+    >>> mean_and_deviation([1.0, 2.0, 3.0]), mean_and_deviation([2.0], digits=2)
+    ('2.0 ± 1.0', '2.00')
+    """
+    spread = f" ± {stdev(values):.{digits}f}" if len(values) > 1 else ""
+    return f"{fmean(values):.{digits}f}{spread}"
 
 
 def print_table(headers: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:

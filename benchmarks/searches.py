@@ -11,11 +11,10 @@ seeds, each of which has the same texts; the word error rate is a mean over seed
 import argparse
 from functools import partial
 from pathlib import Path
-from statistics import fmean, stdev
 
 import torch
 from recognizers import LONGEST, course_strings, kept, learn
-from report import finish, print_table
+from report import finish, mean_and_deviation, print_table
 
 from kws.decoding.transcribe import transcribe
 from kws.text.alphabet import Alphabet
@@ -63,8 +62,7 @@ def main() -> None:
 
     def rate(name: str) -> str:
         rates = [100 * sum(each[name][:3]) / each[name][3] for each in seeds]
-        spread = f" ± {stdev(rates):.1f}" if len(rates) > 1 else ""
-        return f"{fmean(rates):.1f}{spread} %"
+        return f"{mean_and_deviation(rates)} %"
 
     print(f"{testing.describe()}; {options.seeds} seeds")
     print_table(

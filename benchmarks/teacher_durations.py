@@ -16,7 +16,6 @@ About five CPU minutes a seed, and the first time two for the listener.
 
 import argparse
 from dataclasses import replace
-from statistics import fmean, stdev
 from tempfile import TemporaryDirectory
 from typing import Any
 
@@ -24,7 +23,7 @@ import torch
 import torch.nn.functional as F
 from descent import descend
 from report import finish as print_last
-from report import print_table
+from report import mean_and_deviation, print_table
 from torch import Tensor, nn
 
 from kws.data.embedded.phrases import SYMBOLS, phrase_texts
@@ -154,7 +153,7 @@ def summarize(rows: list[dict[str, Any]]) -> list[list[str]]:
             ("recognized", 100 / len(V2_WORDS)),
         ):
             values = [scale * row[key] for row in seeds]
-            line.append(f"{fmean(values):.2f} ± {stdev(values) if len(values) > 1 else 0:.2f}")
+            line.append(mean_and_deviation(values, digits=2))
         lines.append(line)
     return lines
 

@@ -104,24 +104,22 @@ def train(
         refuse(recipe, words=words, partial=partial)
     if chosen.data.task != "keywords":
         refuse(recipe, **{"head-only": head_only, "final": final})
+    body = init or SHIPPED  # of --head-only
     if head_only:
         refuse("--head-only", resume=resume)
-        body = init or SHIPPED
         own = [each for each in overrides if each.startswith("model.")]
         if own:
             raise UsageError(f"--set {own[0]}: --head-only keeps the model of {body}: remove it")
         chosen = replace(chosen, model=load_model(body).recipe.model)
-        with team_of_processes(device) as team:
-            objective = classifier(
-                chosen, require_data(data), out, team, resume, resample, partial, body, final
-            )
-            new_head(objective, body, out, None if final else data, resample, partial)
-        return
     with team_of_processes(device) as team:
         if labels:
+            begins = body if head_only else init
             objective = classifier(
-                chosen, require_data(data), out, team, resume, resample, partial, init, final
+                chosen, require_data(data), out, team, resume, resample, partial, begins, final
             )
+            if head_only:
+                new_head(objective, body, out, None if final else data, resample, partial)
+                return
         elif chosen.data.task == "transcription":
             folder = require_data(data)
             refuse(recipe, init=init)

@@ -29,8 +29,10 @@ def find_change(value: Tensor, agrees: Callable[[Tensor], bool]) -> str:
 
 def _changes(value: Tensor) -> Iterator[tuple[str, Tensor]]:
     for i, j in itertools.permutations(range(value.ndim), 2):
-        yield f"axes {i} and {j} are exchanged", value.transpose(i, j)
-        yield f"axis {i} belongs at place {j}", value.movedim(i, j)
+        if i < j:
+            yield f"axes {i} and {j} are exchanged", value.transpose(i, j)
+        if abs(i - j) > 1:  # neighbors are exchanged
+            yield f"axis {i} belongs at place {j}", value.movedim(i, j)
     for i, j in itertools.combinations(range(value.ndim), 2):
         shape = list(value.shape)
         shape[i], shape[j] = shape[j], shape[i]

@@ -224,7 +224,7 @@ def _statements(source: str, where: str) -> list[ParsedSource]:
                 changes = (*changes_of(each), *changes)
             text = statement.source if each is statement.node else ast.unparse(each)
             names = (*names_of(each), *changes)
-            parts.append(ParsedSource(each, text, where, 1, names, changes))
+            parts.append(ParsedSource(each, text, where, line=1, names=names, changes=changes))
     return parts
 
 

@@ -113,8 +113,8 @@ def load_speech_commands(
         listing = listing.noted(f"no {NOISE_FOLDER}: noise of the embedded corpus instead")
         noise, lengths = read_noise(own_words.spare_corpus(), split)
     count, talk = (spare_words, spare_talk) if split == "training" else (0, 0)
-    few = protocol.unknown_label not in choice.labels or (split == "training" and here == "all")
-    if protocol.is_own and not count and few:
+    missing = protocol.unknown_label not in choice.labels
+    if protocol.is_own and not count and (missing or (split == "training" and here == "all")):
         wanted = sum(label in protocol.words for label in choice.labels)
         count = unknown_count(protocol, wanted)
         if here != "protocol":

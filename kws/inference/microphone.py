@@ -51,7 +51,7 @@ def open_microphone(device: str | None = None) -> Iterator[Microphone]:
         ) from None
     stream = _stream(sounddevice, device)
     if round(stream.samplerate) != SAMPLE_RATE:  # torch takes seconds: not when sound comes already
-        importlib.import_module("kws.audio.resampling")
+        import kws.audio.resampling  # noqa: F401
     try:
         stream.start()
         yield stream

@@ -438,7 +438,9 @@ def serve_job(still_wanted: Callable[[], bool] = lambda: True) -> None:
     kernel = Kernel(report, names, job.get("whole", False))
     sys.modules["__main__"] = kernel.module
     if seconds := job.get("seconds"):
-        threading.Timer(0.9 * seconds, kernel.report_place).start()  # before the parent ends it
+        timer = threading.Timer(0.9 * seconds, kernel.report_place)  # before the parent ends it
+        timer.daemon = True
+        timer.start()
     for cell in job["cells"]:
         report({"cell": cell["number"], "name": cell["name"]})
         kernel.run(int(cell["number"]), str(cell["source"]), str(cell["mode"]))

@@ -264,11 +264,9 @@ class Trained:
         """
         is_tensor = isinstance(waveform, Tensor)
         if not is_tensor or (waveform.ndim, waveform.dtype) != (2, torch.float32):
-            given = (
-                f"{waveform.dtype} of {waveform.ndim} axes"
-                if is_tensor
-                else type(waveform).__name__
-            )
+            given = type(waveform).__name__
+            if is_tensor:
+                given = f"{waveform.dtype} of {waveform.ndim} axes"
             raise UsageError(
                 f"waveforms are a torch.float32 tensor (B, N) of samples in -1 … 1, not {given}: "
                 "convert them, or read files by kws.audio.recordings.read_audio"
@@ -282,10 +280,8 @@ class Trained:
         """Logits of what `features` returns; UsageError for features of another shape."""
         width = self.recipe.features.num_features
         if features.ndim != 3 or features.shape[2] != width:
-            shape = [*features.shape]
-            raise UsageError(
-                f"features are (B, T, {width}) here, as .features returns, not {shape}"
-            )
+            got = [*features.shape]
+            raise UsageError(f"features are (B, T, {width}) here, as .features returns, not {got}")
         return self.model(features, valid)
 
     @torch.inference_mode()

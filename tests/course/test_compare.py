@@ -94,6 +94,7 @@ PADDED = torch.cat([CUBE[:, :5], CUBE[:, 5:] + 1], dim=1)
     [
         (CUBE.transpose(0, 1), "axes 0 and 1 are exchanged"),
         (CUBE.mT, "axes 1 and 2 are exchanged"),
+        (CUBE.movedim(0, 2), "axis 2 belongs at place 0"),
         (CUBE.mT.reshape(7, 7, 5), "a transpose of axes 1 and 2 is needed, not a reshape"),
         (CUBE.exp(), "these are the exponentials of the right values"),
         (-2 * CUBE, "all are -2 times the right ones"),

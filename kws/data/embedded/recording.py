@@ -21,6 +21,7 @@ FREQUENCIES = (0, 125, 250, 500, 1000, 2000, 3000, 4000, 6000, 8000)
 # dB: the engine is dull above 4.5 kHz, people are not
 TYPICAL_GAINS = (0, 0, 0, 0, 0, -2, -4, -2, 6, -3)
 ROOM_SAMPLES = SAMPLE_RATE * 4 // 10  # 0.4 s of reverberation
+LOUDEST_SILENCE = 300  # of 32,768
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -117,8 +118,8 @@ def record(spoken: list[np.ndarray], setup: Setup | None) -> list[np.ndarray]:
 
 
 def trim(spoken: np.ndarray) -> np.ndarray:
-    """`spoken` without the silence around it, where no sample exceeds 300 (of 32,768)."""
-    loud = np.flatnonzero(np.abs(spoken.astype(np.int32)) > 300)
+    """`spoken` without the silence around it, where no sample exceeds LOUDEST_SILENCE."""
+    loud = np.flatnonzero(np.abs(spoken.astype(np.int32)) > LOUDEST_SILENCE)
     return spoken[loud[0] : loud[-1] + 200] if len(loud) else spoken
 
 
